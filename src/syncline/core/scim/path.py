@@ -1,0 +1,66 @@
+"""PATCH paths (RFC 7644 §3.5.2, figure 7): which attribute, which of its entries, which part of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from syncline.core.scim.errors import ScimError, invalid_path, shorten
+from syncline.core.scim.filter.lexer import MAX_BYTES
+from syncline.core.scim.filter.nodes import Filter
+from syncline.core.scim.filter.parser import parse_value_filter
+from syncline.core.scim.names import AttributePath, is_attribute_name, parse_attribute
+from syncline.core.scim.quirks import Quirks
+from syncline.core.scim.schema import ResourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class PatchPath:
+    """The target of an operation.
+
+    `attribute` never carries a sub-attribute: `name.familyName` and `emails[type eq "work"].value` both
+    keep it in `sub`. `attribute.is_whole_object` for a bare URN, then without filter and sub.
+    """
+
+    attribute: AttributePath
+    value_filter: Filter | None = None
+    sub: str | None = None
+
+    @property
+    def target(self) -> AttributePath:
+        """The attribute together with its sub-attribute."""
+        return self.attribute.with_sub(self.sub)
+
+
+def parse_path(
+    text: str, kind: ResourceKind, *, extensions: Iterable[str] = (), quirks: Quirks | None = None
+) -> PatchPath:
+    """Read a path: attribute, dotted, qualified by a URN (colon or dot), `attr[filter]`, `attr[filter].sub`.
+
+    `extensions` are the URN keys of the resource's document; see `names.parse_attribute`. Raises `ScimError`
+    400 `invalidPath` for anything else, and above the limits of a filter.
+    """
+    text = text.strip()
+    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
+        raise invalid_path(f"The path is longer than {MAX_BYTES} bytes.")
+    head, bracket, _ = text.partition("[")
+    if not bracket:
+        path = parse_attribute(text, kind, extensions=extensions, quirks=quirks)
+        return PatchPath(path.with_sub(None), None, path.sub)
+    attribute = parse_attribute(head, kind, extensions=extensions, quirks=quirks)
+    inner, closed, tail = text[len(head) + 1 :].rpartition("]")
+    if not closed or head != head.rstrip() or attribute.sub is not None or attribute.is_whole_object:
+        raise invalid_path(f"The path '{shorten(text)}' cannot be read.")
+    try:
+        value_filter = parse_value_filter(inner, kind, attribute, quirks=quirks)
+    except ScimError as error:
+        raise invalid_path(f"The path '{shorten(text)}' cannot be read: {error.detail}") from None
+    return PatchPath(attribute, value_filter, _sub_after_filter(attribute, tail, text))
+
+
+def _sub_after_filter(attribute: AttributePath, tail: str, text: str) -> str | None:
+    if not tail:
+        return None
+    if tail[0] != "." or not is_attribute_name(tail[1:]):
+        raise invalid_path(f"The path '{shorten(text)}' cannot be read.")
+    return attribute.with_sub(tail[1:]).sub

@@ -1,0 +1,218 @@
+"""The rows a batch of commands works on, in memory: loaded before, changed by decisions, flushed after.
+
+A question about a row that was not loaded raises `Missing`, which names it; the caller loads it and
+decides the command again. Deciding is pure, so that is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from syncline.core.model import ChangeSet, Directory, GroupRecord, Pair, UserRecord
+from syncline.core.text import index_key
+
+
+@dataclass(slots=True)
+class Needs:
+    """Keys of rows to load, all of one directory."""
+
+    users: set[str] = field(default_factory=set)
+    user_keys: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    members: set[str] = field(default_factory=set)
+    pairs: set[Pair] = field(default_factory=set)
+    group_members: set[str] = field(default_factory=set)
+    group_parents: set[str] = field(default_factory=set)
+    user_groups: set[str] = field(default_factory=set)
+
+    def update(self, other: Needs) -> None:
+        """Add what `other` needs."""
+        for name in self.__slots__:
+            getattr(self, name).update(getattr(other, name))
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+
+class Missing(Exception):
+    """A decision asked for rows that are not loaded."""
+
+    def __init__(self, needs: Needs) -> None:
+        super().__init__("rows missing from the working set")
+        self.needs = needs
+
+
+class WorkingSet:
+    """Rows of one directory, with every effect of the commands decided so far."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.users: dict[str, UserRecord | None] = {}
+        self.groups: dict[str, GroupRecord | None] = {}
+        self.user_keys: dict[str, str | None] = {}
+        self.pairs: dict[Pair, bool] = {}
+        self.all_members: dict[str, set[str]] = {}
+        self.parents: dict[str, set[str]] = {}
+        self.user_groups: dict[str, set[str]] = {}
+
+    def missing(self, needs: Needs) -> Needs:
+        """Return the part of `needs` that is not loaded yet."""
+        return Needs(
+            users=needs.users - self.users.keys(),
+            user_keys=needs.user_keys - self.user_keys.keys(),
+            groups=needs.groups - self.groups.keys(),
+            members={id_ for id_ in needs.members if not self._member_known(id_)},
+            pairs={pair for pair in needs.pairs if not self._pair_known(pair)},
+            group_members=needs.group_members - self.all_members.keys(),
+            group_parents=needs.group_parents - self.parents.keys(),
+            user_groups=needs.user_groups - self.user_groups.keys(),
+        )
+
+    def user(self, user_id: str) -> UserRecord | None:
+        """Return a live user."""
+        if user_id not in self.users:
+            raise Missing(Needs(users={user_id}))
+        return self.users[user_id]
+
+    def group(self, group_id: str) -> GroupRecord | None:
+        """Return a live group."""
+        if group_id not in self.groups:
+            raise Missing(Needs(groups={group_id}))
+        return self.groups[group_id]
+
+    def holder(self, user_name_key: str) -> str | None:
+        """Return the id of the live user who holds a folded userName."""
+        if user_name_key not in self.user_keys:
+            raise Missing(Needs(user_keys={user_name_key}))
+        return self.user_keys[user_name_key]
+
+    def is_group(self, member_id: str) -> bool | None:
+        """Tell whether a member id is a group (True), a user (False) or unknown (None)."""
+        if self.users.get(member_id) is not None:
+            return False
+        if self.groups.get(member_id) is not None:
+            return True
+        if not self._member_known(member_id):
+            raise Missing(Needs(members={member_id}))
+        return None
+
+    def members_among(self, group_id: str, ids: Iterable[str]) -> set[str]:
+        """Return which of `ids` are members of a group (people, groups or parked)."""
+        if group_id in self.all_members:
+            return self.all_members[group_id].intersection(ids)
+        asked = {(group_id, id_) for id_ in ids}
+        unknown = {pair for pair in asked if pair not in self.pairs}
+        if unknown:
+            raise Missing(Needs(pairs=unknown, members={id_ for _, id_ in asked}))
+        return {id_ for group, id_ in asked if self.pairs[group, id_]}
+
+    def members_of(self, group_id: str) -> set[str]:
+        """Return every member id of a group (people, groups and parked)."""
+        if group_id not in self.all_members:
+            raise Missing(Needs(group_members={group_id}))
+        return self.all_members[group_id]
+
+    def parents_of(self, group_id: str) -> set[str]:
+        """Return the groups that have this group as a member."""
+        if group_id not in self.parents:
+            raise Missing(Needs(group_parents={group_id}))
+        return self.parents[group_id]
+
+    def groups_of(self, user_id: str) -> set[str]:
+        """Return the ids of the groups a user is a direct member of."""
+        if user_id not in self.user_groups:
+            raise Missing(Needs(user_groups={user_id}))
+        return self.user_groups[user_id]
+
+    def apply(self, changes: ChangeSet, at: datetime) -> None:
+        """Make the changes visible to the commands that follow; touched rows get a new version."""
+        if changes.user is not None:
+            self._put_user(changes.user.before, changes.user.after)
+        if changes.group is not None:
+            self._put_group(changes.group.after)
+        changed_group = changes.group.after.id if changes.group is not None else None
+        changed_user = changes.user.after.id if changes.user is not None else None
+        for pairs, present in (
+            (changes.removed, False),
+            (changes.edges_removed, False),
+            (changes.pending_removed, False),
+            (changes.added, True),
+            (changes.edges_added, True),
+            (changes.pending_added, True),
+        ):
+            for pair in pairs:
+                self._set_pair(pair, present)
+        touched_users = {user_id for _, user_id in (*changes.added, *changes.removed)} - {changed_user}
+        for user_id in touched_users:
+            user = self.users.get(user_id)
+            if user is not None:
+                self.users[user_id] = replace(user, version=user.version + 1, updated_at=at)
+        counts: dict[str, int] = {}
+        for pairs, step in (
+            (changes.added, 1),
+            (changes.edges_added, 1),
+            (changes.removed, -1),
+            (changes.edges_removed, -1),
+        ):
+            for group_id, _ in pairs:
+                counts[group_id] = counts.get(group_id, 0) + step
+        for group_id, step in counts.items():
+            group = self.groups.get(group_id)
+            if group is not None and group_id != changed_group:
+                self.groups[group_id] = replace(
+                    group, member_count=group.member_count + step, version=group.version + 1, updated_at=at
+                )
+
+    def _put_user(self, before: UserRecord | None, after: UserRecord) -> None:
+        if before is not None:
+            self.user_keys[user_name_key(before)] = None
+        if after.deleted_at is not None:
+            self.users[after.id] = None
+            self.user_groups[after.id] = set()
+            return
+        self.users[after.id] = after
+        self.user_keys[user_name_key(after)] = after.id
+        if before is None:
+            self.user_groups[after.id] = set()
+
+    def _put_group(self, after: GroupRecord) -> None:
+        if after.deleted_at is None:
+            if after.id not in self.groups:
+                self.all_members[after.id] = set()
+                self.parents[after.id] = set()
+            self.groups[after.id] = after
+            return
+        self.groups[after.id] = None
+        self.all_members[after.id] = set()
+        self.parents[after.id] = set()
+        for held in self.user_groups.values():
+            held.discard(after.id)
+        for parents in self.parents.values():
+            parents.discard(after.id)
+
+    def _set_pair(self, pair: Pair, present: bool) -> None:
+        group_id, member_id = pair
+        self.pairs[pair] = present
+        held = self.user_groups.get(member_id)
+        everyone = self.all_members.get(group_id)
+        parents = self.parents.get(member_id)
+        for collection, item in ((held, group_id), (everyone, member_id), (parents, group_id)):
+            if collection is not None:
+                (collection.add if present else collection.discard)(item)
+
+    def _member_known(self, member_id: str) -> bool:
+        return (
+            self.users.get(member_id) is not None
+            or self.groups.get(member_id) is not None
+            or (member_id in self.users and member_id in self.groups)
+        )
+
+    def _pair_known(self, pair: Pair) -> bool:
+        return pair in self.pairs or pair[0] in self.all_members
+
+
+def user_name_key(record: UserRecord) -> str:
+    """Return the uniqueness key of a user's userName."""
+    return index_key(str(record.document["userName"]))

@@ -1,0 +1,268 @@
+"""The outbound HTTP client of webhooks: one POST, no redirects, nothing trusted, everything bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from syncline import __version__
+from syncline.net.dns import SystemResolver
+from syncline.net.policy import AddressPolicy, AddressRefused, parse_url
+
+MAX_BODY = 16 * 1024
+KEPT_BODY = 2 * 1024
+MAX_CONNECTIONS = 100
+MAX_CONNECTIONS_PER_HOST = 10
+# Below the five seconds after which Node.js closes an idle connection: a POST that meets the closing fails.
+KEEP_ALIVE_SECONDS = 3.0
+
+AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
+
+
+class FailureKind(StrEnum):
+    """Why there is no answer."""
+
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    ADDRESS_REFUSED = "address_refused"
+    DNS = "dns"
+    TLS = "tls"
+    CONNECTION = "connection"
+    BAD_RESPONSE = "bad_response"
+
+
+class OutboundFailure(Exception):
+    """No answer came; `detail` is one sentence for the owner of the endpoint, without secrets."""
+
+    def __init__(self, kind: FailureKind, detail: str, duration: float) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.duration = duration
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundResponse:
+    """An answer: status, headers in lower case, the beginning of the body as text, seconds it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body_prefix: str
+    duration: float
+
+
+class _SocketRefused(OSError):
+    """Carries a refusal through aiohttp, which expects an `OSError` where a socket cannot be made."""
+
+    def __init__(self, refusal: AddressRefused) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+class OutboundClient:
+    """Posts to addresses that customers chose. Make and close it inside the running event loop."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        connect_timeout: float = 5.0,
+        total_timeout: float = 15.0,
+        max_body: int = MAX_BODY,
+        resolver: AbstractResolver | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._policy = policy
+        self._timeout = aiohttp.ClientTimeout(total=total_timeout, sock_connect=connect_timeout)
+        self._max_body = max_body
+        self._resolver = resolver or SystemResolver(MAX_CONNECTIONS)
+        self._ssl_context = ssl_context
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> OutboundClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections, also those in use."""
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+        await self._resolver.close()
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a name, for `AddressPolicy.check_url`; empty if it does not resolve."""
+        try:
+            found = await self._resolver.resolve(host, port, family=socket.AF_UNSPEC)
+        except OSError:
+            return []
+        return [result["host"] for result in found]
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> OutboundResponse:
+        """Send the bytes as they are and return the answer, whatever its status; redirects are answers.
+
+        At most 16 KiB of the answer are read and 2 KiB kept. Raises `OutboundFailure` if no complete answer
+        came in time.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            target = parse_url(url)
+            async with self._session(target).post(
+                target, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                prefix = await self._read(response)
+                return OutboundResponse(response.status, _lowered(response), prefix, clock() - started)
+        except (aiohttp.ClientError, AddressRefused, OSError, TimeoutError, ValueError) as error:
+            kind, detail = _explain(error)
+            raise OutboundFailure(kind, detail, clock() - started) from error
+
+    async def _read(self, response: aiohttp.ClientResponse) -> str:
+        """Return the kept beginning of the body; an answer longer than the limit costs its connection."""
+        chunks: list[bytes] = []
+        size = 0
+        while size < self._max_body and (chunk := await response.content.read(self._max_body - size)):
+            chunks.append(chunk)
+            size += len(chunk)
+        if not response.content.at_eof():
+            response.close()
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            return f"[{size} bytes encoded as {encoding[:40]}]"
+        return b"".join(chunks)[:KEPT_BODY].decode("utf-8", "replace").replace("\x00", "")
+
+    def _session(self, target: URL) -> aiohttp.ClientSession:
+        """Return the session of the URL's scheme: plain http obeys a stricter rule at connect time."""
+        session = self._sessions.get(target.scheme)
+        if session is None:
+            session = self._sessions[target.scheme] = self._new_session(plain=target.scheme == "http")
+        return session
+
+    def _new_session(self, *, plain: bool) -> aiohttp.ClientSession:
+        guard = _Guard(self._policy, plain=plain)
+        connector = aiohttp.TCPConnector(
+            limit=MAX_CONNECTIONS,
+            limit_per_host=MAX_CONNECTIONS_PER_HOST,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            resolver=_GuardedResolver(self._resolver, guard),
+            socket_factory=guard.open_socket,
+            ssl=self._ssl_context or True,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=self._timeout,
+            # A cookie of one tenant's receiver must not travel to another's.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=MAX_BODY,
+            headers={"User-Agent": f"Syncline/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+
+
+class _Guard:
+    """Applies the address policy to the address a socket is about to be connected to."""
+
+    def __init__(self, policy: AddressPolicy, *, plain: bool) -> None:
+        self._check = policy.check_plain if plain else policy.check
+
+    def refusal(self, host: str, port: int) -> AddressRefused | None:
+        """Return why an address is refused, `None` if it is not."""
+        try:
+            self._check(host, port)
+        except AddressRefused as refusal:
+            return refusal
+        return None
+
+    def open_socket(self, info: AddressInfo) -> socket.socket:
+        """Make the socket for an address; the only place where the client makes one."""
+        family, kind, protocol, _, address = info
+        refusal = self.refusal(str(address[0]), int(str(address[1])))
+        if refusal is not None:
+            raise _SocketRefused(refusal)
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+
+class _GuardedResolver(AbstractResolver):
+    """Takes refused addresses out of answers, so that a name with a public and an inner one still works."""
+
+    def __init__(self, inner: AbstractResolver, guard: _Guard) -> None:
+        self._inner = inner
+        self._guard = guard
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the permitted addresses; raise the first refusal if there are only others."""
+        results = await self._inner.resolve(host, port, family)
+        judged = [(result, self._guard.refusal(result["host"], port)) for result in results]
+        permitted = [result for result, refusal in judged if refusal is None]
+        refusals = [refusal for _, refusal in judged if refusal is not None]
+        if not permitted and refusals:
+            raise _SocketRefused(refusals[0])
+        return permitted
+
+    async def close(self) -> None:
+        """Leave the inner resolver open: both sessions use it."""
+
+
+def _lowered(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _explain(error: BaseException) -> tuple[FailureKind, str]:
+    """Return what to tell about a failure; the order matters, since aiohttp's errors have several parents."""
+    refusal = next((cause for cause in _causes(error) if isinstance(cause, AddressRefused)), None)
+    if refusal is not None:
+        return FailureKind.ADDRESS_REFUSED, refusal.reason
+    if isinstance(error, TimeoutError):
+        return FailureKind.TIMEOUT, "No complete answer came in time."
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return FailureKind.DNS, "The host name does not resolve."
+    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError, ssl.CertificateError)):
+        return FailureKind.TLS, _tls_detail(error)
+    if isinstance(error, ConnectionRefusedError) or any(
+        isinstance(cause, ConnectionRefusedError) for cause in _causes(error)
+    ):
+        return FailureKind.REFUSED, "The connection was refused."
+    if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
+        return FailureKind.BAD_RESPONSE, "The answer is not valid HTTP."
+    if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
+        return FailureKind.CONNECTION, "The connection failed before a complete answer came."
+    return FailureKind.BAD_RESPONSE, "The request could not be sent or its answer not be read."
+
+
+def _tls_detail(error: BaseException) -> str:
+    for cause in _causes(error):
+        # aiohttp's own certificate error is of this class as well, and has no message.
+        if isinstance(cause, ssl.SSLCertVerificationError) and not isinstance(cause, aiohttp.ClientError):
+            return f"The certificate is not accepted: {cause.verify_message}."
+    return "The TLS handshake failed."
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and everything it wraps."""
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        cause = pending.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        pending += [
+            cause.__cause__,
+            getattr(cause, "os_error", None),
+            getattr(cause, "certificate_error", None),
+        ]
+        pending.append(getattr(cause, "refusal", None))

@@ -1,0 +1,215 @@
+"""The only writer of directory users, groups and memberships: commands in, group commits out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+from syncline import faults
+from syncline.core.commands import Command, Decision, PatchGroup
+from syncline.core.errors import Overloaded
+from syncline.core.model import Cause, GroupRecord, Scope
+from syncline.core.scim import errors
+from syncline.core.scim.errors import ScimError
+from syncline.core.scim.members import AddMembers
+from syncline.core.scim.resource import GroupView, UserView
+from syncline.obs.logging import get_logger
+from syncline.services.batch import BatchResult, Outcome, Request, run_batch
+from syncline.services.kernel import Kernel
+from syncline.services.sealing import seal_step, sealed_events
+from syncline.store import log
+from syncline.store.engine import Connection, DatabaseUnavailable, UniqueViolation
+from syncline.store.members import members_of
+from syncline.store.working_rows import already_members
+
+_logger = get_logger(__name__)
+
+BATCH = 200
+CAPACITY = 2_000
+POSTGRES_LANES = 4
+MEMBERS_ANSWERED = 1_000
+_RETRY_AFTER = 1
+_MEMBERS_CHECKED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A command that took effect: what it came to, and the resource after it (None once deleted).
+
+    `GroupView.members` is None for a group of more than `MEMBERS_ANSWERED` members.
+    """
+
+    decision: Decision
+    view: UserView | GroupView | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    request: Request
+    future: asyncio.Future[Outcome]
+
+
+class Writer:
+    """Commands queue in lanes; what arrived while the last commit ran is the next batch."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        count = 1 if kernel.database.single_writer else POSTGRES_LANES
+        self._lanes = [_Lane(kernel) for _ in range(count)]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start the lanes."""
+        self._tasks = [asyncio.create_task(lane.run(), name="writer lane") for lane in self._lanes]
+
+    async def close(self) -> None:
+        """Finish what is queued, refuse what comes later."""
+        for lane in self._lanes:
+            lane.close()
+        await asyncio.gather(*self._tasks)
+
+    async def submit(self, scope: Scope, command: Command, cause: Cause, *, members: bool = True) -> Applied:
+        """Carry out one command and return once it is committed.
+
+        `members`: whether the caller wants the members in a group's view. Raises `ScimError` for a refused
+        command, `Overloaded` when the queue is full and `DatabaseUnavailable` when nothing was promised.
+        """
+        unchanged = await self._unchanged(scope, command)
+        if unchanged is not None:
+            return Applied(Decision(group=unchanged), await self._group_view(scope, unchanged, members))
+        lane = self._lanes[crc32(scope.directory_id.encode()) % len(self._lanes)]
+        # The batch goes on when the caller is gone: only its answer is lost.
+        outcome = await asyncio.shield(lane.enqueue(Request(scope, command, cause)))
+        if isinstance(outcome, ScimError):
+            raise outcome
+        if outcome.decision.group is not None:
+            return Applied(outcome.decision, await self._group_view(scope, outcome.decision.group, members))
+        return Applied(outcome.decision, outcome.user)
+
+    async def _unchanged(self, scope: Scope, command: Command) -> GroupRecord | None:
+        """Return the group of a command that only adds people already present, without a lock."""
+        if not isinstance(command, PatchGroup) or command.if_match is not None:
+            return None
+        request = command.request
+        steps = request.member_steps
+        if not request.only_members or not all(isinstance(step, AddMembers) for step in steps):
+            return None
+        ids = {id_ for step in steps if isinstance(step, AddMembers) for id_ in step.ids}
+        if not 0 < len(ids) <= _MEMBERS_CHECKED:
+            return None
+        return await self._kernel.database.read(
+            lambda connection: already_members(connection, scope, command.id, ids)
+        )
+
+    async def _group_view(self, scope: Scope, group: GroupRecord, members: bool) -> GroupView:
+        view = GroupView(
+            id=group.id,
+            document=group.document,
+            version=group.version,
+            created_at=group.created_at,
+            updated_at=group.updated_at,
+            members=None,
+        )
+        if not members or group.member_count > MEMBERS_ANSWERED:
+            return view
+        if group.member_count == 0:
+            return replace(view, members=())
+        found = await self._kernel.database.read(lambda connection: members_of(connection, scope, [group.id]))
+        return replace(view, members=tuple(found.get(group.id, ())))
+
+
+class _Lane:
+    """One queue and the loop that commits it batch by batch."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._jobs: deque[_Job] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def enqueue(self, request: Request) -> asyncio.Future[Outcome]:
+        """Queue a command. Raises `Overloaded`."""
+        if self._closed or len(self._jobs) >= CAPACITY:
+            self._kernel.metrics.overloads.labels("writer").inc()
+            raise Overloaded(_RETRY_AFTER)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        # A caller who went away leaves nobody to read an error.
+        future.add_done_callback(_read_error)
+        self._jobs.append(_Job(request, future))
+        self._arrived.set()
+        return future
+
+    def close(self) -> None:
+        """Take no more commands; the loop ends once the queue is empty."""
+        self._closed = True
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Commit batches until closed and empty."""
+        while self._jobs or not self._closed:
+            if not self._jobs:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            batch = [self._jobs.popleft() for _ in range(min(BATCH, len(self._jobs)))]
+            try:
+                await self._commit(batch)
+            except Exception as error:
+                _fail(batch, error)
+
+    async def _commit(self, batch: list[_Job]) -> None:
+        try:
+            await self._transact(batch)
+        except DatabaseUnavailable as error:
+            _fail(batch, error)
+        except Exception as error:
+            if len(batch) == 1:
+                self._fail_one(batch[0], error)
+                return
+            # One command spoiled the transaction: each gets its own, so only that one fails.
+            _logger.warning("batch replayed one by one", size=len(batch), error=type(error).__name__)
+            for job in batch:
+                await self._commit([job])
+
+    async def _transact(self, batch: list[_Job]) -> None:
+        requests = [job.request for job in batch]
+        kernel = self._kernel
+
+        def work(connection: Connection) -> tuple[BatchResult, dict[str, log.Sealed]]:
+            result = run_batch(kernel, connection, requests)
+            if not kernel.database.single_writer:
+                return result, {}
+            # Nobody else can be writing, so the events get their positions in the same commit.
+            steps = {id_: seal_step(kernel, id_, connection) for id_ in sorted(result.environments)}
+            return result, {id_: step for id_, step in steps.items() if step is not None}
+
+        result, sealed = await kernel.database.write(work)
+        faults.hit("apply.after_commit")
+        for environment, step in sealed.items():
+            sealed_events(kernel, environment, step)
+        for environment in result.environments:
+            if environment not in sealed or sealed[environment].count == log.SEAL_BATCH:
+                kernel.appended.notify(environment)
+        for job, outcome in zip(batch, result.outcomes, strict=True):
+            if not job.future.done():
+                job.future.set_result(outcome)
+
+    def _fail_one(self, job: _Job, error: Exception) -> None:
+        if isinstance(error, UniqueViolation):
+            error = errors.uniqueness("userName is already taken in this directory")
+        else:
+            _logger.error("command failed", command=type(job.request.command).__name__, exc_info=error)
+        _fail([job], error)
+
+
+def _fail(batch: list[_Job], error: Exception) -> None:
+    for job in batch:
+        if not job.future.done():
+            job.future.set_exception(error)
+
+
+def _read_error(future: asyncio.Future[Outcome]) -> None:
+    if not future.cancelled():
+        future.exception()

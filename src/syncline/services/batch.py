@@ -1,0 +1,145 @@
+"""Decide and write one batch of SCIM commands inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from syncline import faults
+from syncline.core.commands import Command, Decision
+from syncline.core.decide import Minting, decide, first_needs
+from syncline.core.events import ChangeEvents
+from syncline.core.model import Cause, ChangeSet, Directory, DirectoryId, GroupRecord, Scope, UserRecord
+from syncline.core.scim import errors
+from syncline.core.scim.errors import ScimError
+from syncline.core.scim.resource import GroupRef, UserView, group_label
+from syncline.core.working_set import Missing, Needs, WorkingSet
+from syncline.services.kernel import Kernel
+from syncline.store import log
+from syncline.store.engine import Connection
+from syncline.store.working_rows import Dirty, flush, load_needs, lock_directories
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command in a batch: whose it is, and why it came."""
+
+    scope: Scope
+    command: Command
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that was carried out: its decision and, for a user, the view to answer with."""
+
+    decision: Decision
+    user: UserView | None = None
+
+
+Outcome = Done | ScimError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """One outcome for each command, and the environments that got events."""
+
+    outcomes: list[Outcome]
+    environments: set[str]
+
+
+def run_batch(kernel: Kernel, connection: Connection, requests: Sequence[Request]) -> BatchResult:
+    """Carry out the commands in order.
+
+    A command that is refused leaves no trace. Everything else that goes wrong raises, and the transaction
+    with it; deadlocks repeat the whole call.
+    """
+    directories = lock_directories(connection, {request.scope.directory_id for request in requests})
+    batch = _Batch(kernel, connection, directories)
+    batch.load(requests)
+    outcomes = [batch.carry_out(request) for request in requests]
+    batch.write()
+    faults.hit("apply.before_commit")
+    return BatchResult(outcomes, {row["environment_id"] for row in batch.inbox})
+
+
+class _Batch:
+    def __init__(
+        self, kernel: Kernel, connection: Connection, directories: dict[DirectoryId, Directory]
+    ) -> None:
+        self._kernel = kernel
+        self._connection = connection
+        self._now = kernel.clock()
+        self._rows = {id_: WorkingSet(directory) for id_, directory in directories.items()}
+        self._dirty = {id_: Dirty() for id_ in directories}
+        self.inbox: list[dict[str, Any]] = []
+
+    def load(self, requests: Sequence[Request]) -> None:
+        """Load what the commands will surely need, a few statements for each directory."""
+        needs: dict[DirectoryId, Needs] = {}
+        for request in requests:
+            needs.setdefault(request.scope.directory_id, Needs()).update(first_needs(request.command))
+        for directory_id, wanted in needs.items():
+            if directory_id in self._rows:
+                load_needs(self._connection, self._rows[directory_id], wanted)
+
+    def carry_out(self, request: Request) -> Outcome:
+        """Decide one command and make its effects visible to the ones after it."""
+        rows = self._rows.get(request.scope.directory_id)
+        if rows is None or rows.directory.environment_id != request.scope.environment_id:
+            return errors.unauthorized()
+        try:
+            decision, changes = self._decide(request.command, rows)
+        except ScimError as refusal:
+            return refusal
+        if changes:
+            self._take(rows, decision, changes, request.cause)
+        return Done(decision, _user_view(rows, decision))
+
+    def write(self) -> None:
+        """Write every change and its events."""
+        for directory_id, rows in sorted(self._rows.items()):
+            flush(self._connection, rows, self._dirty[directory_id], self._now)
+        log.append_rows(self._connection, self.inbox)
+
+    def _decide(self, command: Command, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
+        while True:
+            try:
+                return decide(command, rows, Minting(self._now, self._kernel.ids.ulid))
+            except Missing as missing:
+                load_needs(self._connection, rows, missing.needs)
+
+    def _take(self, rows: WorkingSet, decision: Decision, changes: ChangeSet, cause: Cause) -> None:
+        rows.apply(changes, self._now)
+        self._dirty[rows.directory.id].add(changes)
+        drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self._now).of(
+            changes, decision.group_ids
+        )
+        self.inbox.extend(log.inbox_rows(drafts, cause))
+
+
+def _user_view(rows: WorkingSet, decision: Decision) -> UserView | None:
+    if decision.user is None:
+        return None
+    return user_view(decision.user, _held(rows, decision.group_ids))
+
+
+def _held(rows: WorkingSet, group_ids: Sequence[str]) -> Iterator[GroupRecord]:
+    for group_id in group_ids:
+        group = rows.groups.get(group_id)
+        if group is not None:
+            yield group
+
+
+def user_view(record: UserRecord, groups: Iterator[GroupRecord]) -> UserView:
+    """Return what SCIM answers show of a user who is a member of `groups`."""
+    return UserView(
+        id=record.id,
+        document=record.document,
+        active=record.active,
+        version=record.version,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        groups=tuple(GroupRef(group.id, group_label(group.document)) for group in groups),
+    )

@@ -1,0 +1,45 @@
+"""What every service is made of: the database, clock, ids, keys and the ways out of the process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from syncline.net.dns import DnsClient
+from syncline.net.http import OutboundClient
+from syncline.net.policy import AddressPolicy
+from syncline.obs.metrics import Metrics
+from syncline.services.idsource import Clock, IdSource, RandomBytes
+from syncline.services.keyring import Keyring
+from syncline.services.signals import Signal
+from syncline.store.engine import Database, T, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The parts that are passed in. `base_url` has no trailing slash."""
+
+    database: Database
+    clock: Clock
+    random: RandomBytes
+    ids: IdSource
+    keyring: Keyring
+    policy: AddressPolicy
+    outbound: OutboundClient
+    dns: DnsClient
+    metrics: Metrics
+    base_url: str
+    retention: timedelta = timedelta(days=90)
+    # Notified with the environment id after a commit that put events into the inbox.
+    appended: Signal = field(default_factory=Signal)
+    # Notified with the environment id after events got their positions.
+    sealed: Signal = field(default_factory=Signal)
+
+    async def commit(self, environment_id: str, work: Work[T]) -> T:
+        """Run a writing transaction that may append events of one environment, then have them sealed.
+
+        Raises what `Database.write` raises.
+        """
+        result = await self.database.write(work)
+        self.appended.notify(environment_id)
+        return result

@@ -1,0 +1,124 @@
+"""Table rows to records and back, shared by the readers and the write path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from syncline.core.attributes import standard_attributes
+from syncline.core.model import (
+    Directory,
+    DirectoryId,
+    DirectoryState,
+    EnvironmentId,
+    GroupRecord,
+    InactiveUsers,
+    Scope,
+    UserRecord,
+)
+from syncline.core.scim.resource import group_label, user_label
+from syncline.core.scim.schema import ResourceKind
+from syncline.core.scim.search import search_document
+from syncline.core.text import index_key
+from syncline.store.jsontext import dump, load
+
+
+def directory_of(row: Row[Any]) -> Directory:
+    """Return the directory of a full row of `directories`."""
+    return Directory(
+        environment_id=EnvironmentId(row.environment_id),
+        organization_id=row.organization_id,
+        id=DirectoryId(row.id),
+        external_key=row.external_key,
+        name=row.name,
+        type=row.type,
+        state=DirectoryState(row.state),
+        inactive_users=InactiveUsers(row.inactive_users),
+        settings=load(row.settings),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        activated_at=row.activated_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def user_of(row: Row[Any]) -> UserRecord:
+    """Return the user of a full row of `directory_users`."""
+    return UserRecord(
+        id=row.id,
+        directory_user_id=row.directory_user_id,
+        document=load(row.document),
+        raw=load(row.raw) if row.raw is not None else None,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        listed_at=row.listed_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def group_of(row: Row[Any]) -> GroupRecord:
+    """Return the group of a full row of `directory_groups`."""
+    return GroupRecord(
+        id=row.id,
+        document=load(row.document),
+        raw=load(row.raw) if row.raw is not None else None,
+        member_count=row.member_count,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def user_row(scope: Scope, record: UserRecord) -> dict[str, Any]:
+    """Return every column of a user row, the lookup keys derived from the document."""
+    found = standard_attributes(record.document, resource_id=record.id)
+    external_id = record.document.get("externalId")
+    return {
+        "environment_id": scope.environment_id,
+        "directory_id": scope.directory_id,
+        "id": record.id,
+        "directory_user_id": record.directory_user_id,
+        "user_name_key": index_key(str(record.document["userName"])),
+        "external_id_key": exact_key(external_id) if isinstance(external_id, str) else None,
+        "idp_id_key": exact_key(found.idp_id),
+        "email_key": index_key(found.email) if found.email else None,
+        "label": user_label(record.document),
+        "active": record.active,
+        "document": dump(record.document),
+        "raw": dump(record.raw) if record.raw is not None else None,
+        "search": dump(search_document(record.document, ResourceKind.USER)),
+        "version": record.version,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "listed_at": record.listed_at,
+        "deleted_at": record.deleted_at,
+    }
+
+
+def group_row(scope: Scope, record: GroupRecord) -> dict[str, Any]:
+    """Return every column of a group row, the lookup keys derived from the document."""
+    external_id = record.document.get("externalId")
+    return {
+        "environment_id": scope.environment_id,
+        "directory_id": scope.directory_id,
+        "id": record.id,
+        "display_name_key": index_key(str(record.document["displayName"])),
+        "external_id_key": exact_key(external_id) if isinstance(external_id, str) else None,
+        "label": group_label(record.document),
+        "document": dump(record.document),
+        "raw": dump(record.raw) if record.raw is not None else None,
+        "search": dump(search_document(record.document, ResourceKind.GROUP)),
+        "member_count": record.member_count,
+        "version": record.version,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "deleted_at": record.deleted_at,
+    }
+
+
+def exact_key(text: str) -> str:
+    """Return the index key of a value that is compared exactly."""
+    return index_key(text, folded=False)

@@ -1,0 +1,402 @@
+"""Every table of Syncline, one metadata for both engines.
+
+Every tenant table carries `environment_id`; directory data is keyed `(directory_id, id)` so that it
+can be partitioned or distributed by directory. Index keys of arbitrary text are `core.text.index_key`
+values, because PostgreSQL refuses index rows above 2.7 kB.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+from syncline.store.types import Instant, JsonText
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+_live = text("deleted_at IS NULL")
+# SQLite gives automatic numbers to INTEGER keys only, PostgreSQL needs the wide type.
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("inactive_users", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("suffix", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+    Index(None, "environment_id", "id"),
+)
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("external_id", Text),
+    Column("stripe_customer_id", Text),
+    Column("allow_profiles_outside_organization", Boolean, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    Index(None, "environment_id", "id"),
+    Index(
+        "uq_organizations_external_id",
+        "environment_id",
+        "external_id",
+        unique=True,
+        sqlite_where=_live,
+        postgresql_where=_live,
+    ),
+    Index(
+        "uq_organizations_stripe_customer_id",
+        "environment_id",
+        "stripe_customer_id",
+        unique=True,
+        sqlite_where=_live,
+        postgresql_where=_live,
+    ),
+)
+
+organization_domains = Table(
+    "organization_domains",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("verification_strategy", Text, nullable=False),
+    Column("verification_prefix", Text),
+    Column("verification_token", Text),
+    Column("verification_started_at", Instant),
+    Column("next_check_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index(None, "environment_id", "domain", unique=True),
+    Index(None, "organization_id"),
+    Index(None, "next_check_at"),
+)
+
+directories = Table(
+    "directories",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("external_key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("inactive_users", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("activated_at", Instant),
+    Column("deleted_at", Instant),
+    Index(None, "environment_id", "id"),
+    Index(None, "environment_id", "organization_id"),
+)
+
+bearer_tokens = Table(
+    "bearer_tokens",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("label", Text),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("suffix", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+    Index(None, "directory_id"),
+)
+
+directory_users = Table(
+    "directory_users",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    # The person's id in the product view; null while an inactive person is not shown there.
+    Column("directory_user_id", Text, unique=True),
+    Column("user_name_key", Text, nullable=False),
+    Column("external_id_key", Text),
+    Column("idp_id_key", Text, nullable=False),
+    Column("email_key", Text),
+    Column("label", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+    # Null when the raw body equals the document.
+    Column("raw", Text),
+    Column("search", JsonText, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("listed_at", Instant),
+    Column("deleted_at", Instant),
+    PrimaryKeyConstraint("directory_id", "id"),
+    Index(
+        "uq_directory_users_user_name_key",
+        "directory_id",
+        "user_name_key",
+        unique=True,
+        sqlite_where=_live,
+        postgresql_where=_live,
+    ),
+    Index(None, "directory_id", "external_id_key"),
+    Index(None, "directory_id", "idp_id_key"),
+    Index(None, "directory_id", "email_key"),
+    Index(None, "environment_id", "directory_user_id"),
+)
+
+directory_groups = Table(
+    "directory_groups",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
+    Column("external_id_key", Text),
+    Column("label", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("raw", Text),
+    Column("search", JsonText, nullable=False),
+    Column("member_count", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    PrimaryKeyConstraint("directory_id", "id"),
+    Index(None, "directory_id", "display_name_key"),
+    Index(None, "directory_id", "external_id_key"),
+    Index(None, "environment_id", "id"),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("group_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "group_id", "user_id"),
+    Index(None, "directory_id", "user_id"),
+)
+
+group_edges = Table(
+    "group_edges",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("group_id", Text, nullable=False),
+    Column("child_id", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "group_id", "child_id"),
+    Index(None, "directory_id", "child_id"),
+)
+
+pending_memberships = Table(
+    "pending_memberships",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("group_id", Text, nullable=False),
+    Column("member_key", Text, nullable=False),
+    Column("member_id", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "group_id", "member_key"),
+    Index(None, "directory_id", "member_key"),
+)
+
+event_inbox = Table(
+    "event_inbox",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("environment_id", Text, nullable=False),
+    Column("organization_id", Text),
+    Column("directory_id", Text),
+    Column("type", Text, nullable=False),
+    Column("user_id", Text),
+    Column("group_id", Text),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text),
+    Column("body", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Index(None, "environment_id", "seq"),
+    # Without AUTOINCREMENT SQLite re-uses row ids and a tail misses events.
+    sqlite_autoincrement=True,
+)
+
+event_log = Table(
+    "event_log",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("organization_id", Text),
+    Column("directory_id", Text),
+    Column("directory_sequence", BigInteger),
+    Column("type", Text, nullable=False),
+    Column("user_id", Text),
+    Column("group_id", Text),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text),
+    Column("body", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("sealed_at", Instant, nullable=False),
+    PrimaryKeyConstraint("environment_id", "position"),
+    Index(None, "environment_id", "event_id", unique=True),
+    Index(None, "environment_id", "type", "position"),
+    Index(None, "environment_id", "organization_id", "position"),
+    Index(None, "directory_id", "directory_sequence"),
+)
+
+log_heads = Table(
+    "log_heads",
+    metadata,
+    Column("environment_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("last_event_ms", BigInteger, nullable=False),
+    # The newest position that retention removed; 0 while nothing was removed.
+    Column("trimmed_position", BigInteger, nullable=False),
+    Column("trimmed_event_ms", BigInteger, nullable=False),
+)
+
+directory_heads = Table(
+    "directory_heads",
+    metadata,
+    Column("directory_id", Text, primary_key=True),
+    Column("environment_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("endpoint_url", Text, nullable=False),
+    Column("url_key", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    # The delivery state of the dispatcher: the last position that is settled or parked.
+    Column("cursor", BigInteger, nullable=False),
+    Column("wake", BigInteger, nullable=False),
+    Column("next_due_at", Instant),
+    Column("lease_until", Instant),
+    Column("fence", BigInteger, nullable=False),
+    Column("failing_since", Instant),
+    Column("consecutive_failures", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index(None, "environment_id", "url_key", unique=True),
+    Index(None, "next_due_at"),
+)
+
+endpoint_secrets = Table(
+    "endpoint_secrets",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("suffix", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # From this moment `WorkOS-Signature` is made with this secret.
+    Column("switch_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Index(None, "endpoint_id"),
+)
+
+parked_deliveries = Table(
+    "parked_deliveries",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_attempt_at", Instant),
+    Column("next_due_at", Instant),
+    Column("last_error", Text),
+    PrimaryKeyConstraint("endpoint_id", "position"),
+    Index(None, "endpoint_id", "state", "next_due_at"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("response", Text),
+    Column("next_due_at", Instant),
+    Index(None, "endpoint_id", "id"),
+    Index(None, "started_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_digest", Text, nullable=False),
+    Column("status", Integer),
+    # The stored answer, sealed because it may hold a secret; null while the first request runs.
+    Column("sealed_body", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("locked_until", Instant),
+    PrimaryKeyConstraint("environment_id", "key"),
+    Index(None, "created_at"),
+)

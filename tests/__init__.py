@@ -1,0 +1,1 @@
+"""Syncline's tests; the rooms are listed in CONTRIBUTING.md."""

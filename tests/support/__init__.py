@@ -1,0 +1,1 @@
+"""What several test rooms share; nothing in here is a test."""
