@@ -1,0 +1,98 @@
+"""A process's services from its settings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from syncline import faults
+from syncline.config import Mode, Settings, SettingsError
+from syncline.faults import FaultPlan
+from syncline.net.dns import DnsClient
+from syncline.net.http import OutboundClient
+from syncline.net.policy import AddressPolicy
+from syncline.obs.logging import LogStyle, configure
+from syncline.obs.metrics import Metrics
+from syncline.services.container import Services
+from syncline.services.environments import DEFAULT_NAME
+from syncline.services.idsource import IdSource
+from syncline.services.kernel import Kernel
+from syncline.services.keyring import Keyring
+from syncline.store.engine import open_database
+
+KEY_FILE = "secret.key"
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, outbound_allow: tuple[str, ...] = ()
+) -> AsyncIterator[Services]:
+    """Build the services of a process and release them at the end. Raises `SettingsError`."""
+    try:
+        policy = AddressPolicy((*settings.outbound_allowed, *outbound_allow))
+        dns = DnsClient(settings.dns_server)
+        faults.install(FaultPlan.parse(settings.faults) if settings.faults else None)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    previous = settings.secret_key_previous
+    keyring = Keyring.from_secret(secret_key(settings), (previous.get_secret_value(),) if previous else ())
+    database = open_database(settings.database, pool_size=settings.database_pool)
+    outbound = OutboundClient(policy)
+    kernel = Kernel(
+        database=database,
+        clock=_now,
+        random=os.urandom,
+        ids=IdSource(_now, os.urandom),
+        keyring=keyring,
+        policy=policy,
+        outbound=outbound,
+        dns=dns,
+        metrics=Metrics(),
+        base_url=settings.public_url,
+        retention=timedelta(days=settings.retention_days),
+    )
+    try:
+        yield Services(kernel)
+    finally:
+        await outbound.close()
+        await database.close()
+
+
+def configure_logging(settings: Settings) -> None:
+    """Set up logging as the settings say."""
+    configure(level=settings.log_level, style=LogStyle(settings.log_style))
+
+
+async def ensure_default(services: Services, settings: Settings) -> None:
+    """Make the environment `default` with the API key of the settings, if one is set."""
+    if settings.api_key is not None:
+        environment = await services.environments.ensure(DEFAULT_NAME)
+        await services.api_keys.ensure(environment.id, settings.api_key.get_secret_value())
+
+
+def secret_key(settings: Settings) -> str:
+    """Return the key that seals secrets: the one that is set, else one made once in the data folder."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    if settings.mode is Mode.PRODUCTION:
+        raise SettingsError("SYNCLINE_SECRET_KEY must be set in production mode.")
+    file = settings.data / KEY_FILE
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return file.read_text(encoding="ascii").strip()
+        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+            key = secrets.token_urlsafe(48)
+            opened.write(key)
+            return key
+    except OSError as error:
+        raise SettingsError(f"The data folder {settings.data} cannot be used: {error}.") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

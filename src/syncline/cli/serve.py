@@ -1,0 +1,122 @@
+"""Run a process until it is told to stop: web, workers, or both."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+
+import uvicorn
+import uvloop
+
+from syncline.cli.compose import configure_logging, ensure_default, open_services
+from syncline.config import Settings, SettingsError
+from syncline.obs.logging import get_logger
+from syncline.services.container import Services
+from syncline.store.migrate import upgrade
+from syncline.web.app import build_app
+from syncline.workers.runner import run_workers
+
+Companion = Callable[[Services, asyncio.Event], Awaitable[None]]
+_DRAIN_SECONDS = 5
+_logger = get_logger(__name__)
+
+
+def run(
+    settings: Settings,
+    *,
+    web: bool,
+    workers: bool,
+    migrate: bool,
+    companion: Companion | None = None,
+    outbound_allow: tuple[str, ...] = (),
+) -> None:
+    """Run until SIGTERM or SIGINT. `companion` runs beside the process (the demonstration)."""
+    configure_logging(settings)
+    if migrate:
+        upgrade(settings.database)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, web, workers, companion, outbound_allow))
+
+
+async def _run(
+    settings: Settings, web: bool, workers: bool, companion: Companion | None, outbound_allow: tuple[str, ...]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    listener = _listen(settings) if web else None
+    async with open_services(settings, outbound_allow=outbound_allow) as services:
+        await ensure_default(services, settings)
+        await services.writer.start()
+        tasks = []
+        # Workers outlive the web so that what the last requests changed is sealed.
+        workers_stop = asyncio.Event()
+        if workers:
+            tasks.append(asyncio.create_task(run_workers(services, workers_stop), name="workers"))
+        if companion is not None:
+            tasks.append(asyncio.create_task(_accompany(companion, services, stop), name="companion"))
+        if listener is not None:
+            await _serve(services, settings, listener, stop)
+        else:
+            await stop.wait()
+        await services.writer.close()
+        workers_stop.set()
+        await asyncio.gather(*tasks)
+    _logger.info("stopped")
+
+
+async def _accompany(companion: Companion, services: Services, stop: asyncio.Event) -> None:
+    try:
+        await companion(services, stop)
+    except Exception:
+        _logger.exception("companion.failed")
+        stop.set()
+
+
+async def _serve(
+    services: Services, settings: Settings, listener: socket.socket, stop: asyncio.Event
+) -> None:
+    token = settings.metrics_token
+    config = uvicorn.Config(
+        build_app(services, metrics_token=token.get_secret_value() if token else None),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    # Signals are ours: one handler stops everything in order.
+    server.capture_signals = nullcontext  # type: ignore[assignment]
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="web")
+    _logger.info("listening", address=settings.public_url)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
+            "Set SYNCLINE_HOST and SYNCLINE_PORT, or stop what listens there."
+        ) from None
+    listener.setblocking(False)
+    return listener

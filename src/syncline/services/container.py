@@ -1,0 +1,46 @@
+"""Every service of one process, made from one kernel."""
+
+from __future__ import annotations
+
+from syncline.services.api_keys import ApiKeys
+from syncline.services.apply import Writer
+from syncline.services.delivery import Dispatcher
+from syncline.services.directories import Directories
+from syncline.services.domains import Domains
+from syncline.services.endpoints import Endpoints
+from syncline.services.environments import Environments
+from syncline.services.events import Events
+from syncline.services.health import Health
+from syncline.services.idempotency import Idempotency
+from syncline.services.kernel import Kernel
+from syncline.services.organizations import Organizations
+from syncline.services.product import Product
+from syncline.services.resources import Resources
+from syncline.services.retention import Retention
+from syncline.services.scim_access import ScimAccess
+from syncline.services.sealing import Sealer
+from syncline.services.tokens import BearerTokens
+
+
+class Services:
+    """Every service of one process; `writer` is started by whoever serves requests."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.writer = Writer(kernel)
+        self.sealer = Sealer(kernel)
+        self.resources = Resources(kernel)
+        self.scim_access = ScimAccess(kernel)
+        self.environments = Environments(kernel)
+        self.api_keys = ApiKeys(kernel)
+        self.idempotency = Idempotency(kernel)
+        self.organizations = Organizations(kernel)
+        self.domains = Domains(kernel)
+        self.directories = Directories(kernel)
+        self.tokens = BearerTokens(kernel)
+        self.product = Product(kernel)
+        self.events = Events(kernel)
+        self.endpoints = Endpoints(kernel)
+        self.dispatcher = Dispatcher(kernel)
+        self.retention = Retention(kernel)
+        self.health = Health(kernel)

@@ -1,0 +1,229 @@
+"""Webhook dispatch: find endpoints with something to do, claim them, give each a turn.
+
+Any number of processes may run a dispatcher. A claim is a lease by the database's clock with a fence; no
+transaction is open while a request is under way. What this process seals wakes it at once, what others
+seal it finds by polling. Rules and their reasons: `events-webhooks.md` §3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from functools import partial
+
+from syncline import faults
+from syncline.net.policy import AddressRefused, parse_url
+from syncline.obs.logging import get_logger
+from syncline.services.delivery_turn import DispatchSettings, Turn
+from syncline.services.kernel import Kernel
+from syncline.store import deliveries, parked
+from syncline.store.deliveries import Claim, Due, LeaseLost
+from syncline.store.endpoints import EndpointState
+from syncline.store.engine import Connection, DatabaseUnavailable
+
+_logger = get_logger(__name__)
+_LOOK_ROWS = 500
+_TROUBLE_SECONDS = 1.0
+_LISTEN_SECONDS = 60.0
+
+Host = tuple[str, int]
+
+
+class Dispatcher:
+    """Delivers sealed events to the webhook endpoints of every environment."""
+
+    def __init__(self, kernel: Kernel, settings: DispatchSettings | None = None) -> None:
+        self._kernel = kernel
+        self._settings = settings or DispatchSettings()
+        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._hosts: Counter[Host] = Counter()
+        self._woken: set[str] = set()
+        self._wake = asyncio.Event()
+        # Whether the last look left endpoints for want of slots, so that a free slot needs a full look.
+        self._held_back = False
+
+    @property
+    def turns_under_way(self) -> int:
+        """How many endpoints this process holds right now."""
+        return len(self._turns)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Dispatch until `stop` is set, then let the turns end; what is cut off then is sent again later.
+
+        Raises what is unexpected; an unreachable database is not.
+        """
+        watchers = [asyncio.create_task(self._listen()), asyncio.create_task(self._await(stop))]
+        try:
+            await self._loop(stop)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+            await self._drain()
+
+    async def sweep(self) -> int:
+        """Wake endpoints that sleep behind the head of the log and return how many; there must be none."""
+        database, now = self._kernel.database, self._settings.now
+        asleep = await database.read(lambda connection: deliveries.asleep_behind(connection, now(connection)))
+        found = 0
+        if asleep:
+            found = await database.write(
+                lambda connection: deliveries.wake(connection, asleep, now(connection))
+            )
+        if found:
+            self._kernel.metrics.sweep_found.inc(found)
+            _logger.error("sweep.found_sleeping_endpoints", count=found)
+        await self._measure()
+        return found
+
+    async def _loop(self, stop: asyncio.Event) -> None:
+        time = asyncio.get_running_loop().time
+        next_poll = next_sweep = time()
+        while not stop.is_set():
+            await self._wait(next_poll - time())
+            polled = time() >= next_poll or self._held_back
+            woken, self._woken = self._woken, set()
+            try:
+                if polled:
+                    next_poll = time() + self._settings.poll
+                    await self._fill(None, stop)
+                elif woken:
+                    await self._fill(woken, stop)
+                if time() >= next_sweep:
+                    next_sweep = time() + self._settings.sweep
+                    await self.sweep()
+            except DatabaseUnavailable as error:
+                _logger.warning("dispatch waits for the database", error=str(error))
+                next_poll = time() + _TROUBLE_SECONDS
+                self._held_back = False
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            environments = await self._kernel.sealed.wait(_LISTEN_SECONDS)
+            if environments:
+                self._woken |= environments
+                self._wake.set()
+
+    async def _await(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _fill(self, environments: set[str] | None, stop: asyncio.Event) -> None:
+        """Claim as many waiting endpoints as there are free slots and start their turns."""
+        free = self._settings.slots - len(self._turns)
+        self._held_back = False
+        chosen = await self._choose(environments, free)
+        if not chosen:
+            return
+        begun = asyncio.get_running_loop().time()
+        claims = await self._kernel.database.write(partial(self._claim, ids=[due.id for due in chosen]))
+        faults.hit("dispatch.after_claim")
+        for claim in claims:
+            self._start(claim, begun, stop)
+
+    async def _choose(self, environments: set[str] | None, free: int) -> list[Due]:
+        chosen: list[Due] = []
+        taken: Counter[Host] = Counter()
+        skip = 0
+        while free > 0:
+            found = await self._kernel.database.read(
+                lambda connection, skip=skip: deliveries.due(  # type: ignore[misc]
+                    connection, self._settings.now(connection), environments, limit=_LOOK_ROWS, skip=skip
+                )
+            )
+            for due in found:
+                host = _host_of(due.endpoint_url)
+                if due.id in self._turns:
+                    continue
+                if len(chosen) == free or self._hosts[host] + taken[host] >= self._settings.slots_per_host:
+                    self._held_back = True
+                    continue
+                taken[host] += 1
+                chosen.append(due)
+            if len(found) < _LOOK_ROWS or len(chosen) == free:
+                return chosen
+            skip += _LOOK_ROWS
+        self._held_back = True
+        return chosen
+
+    def _claim(self, connection: Connection, ids: list[str]) -> list[Claim]:
+        now = self._settings.now(connection)
+        return deliveries.claim(connection, ids, now, self._settings.lease)
+
+    def _start(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
+        host = _host_of(claim.endpoint_url)
+        self._hosts[host] += 1
+        task = asyncio.create_task(self._take_turn(claim, begun, stop), name="dispatch turn")
+        self._turns[claim.id] = task
+        task.add_done_callback(lambda _: self._end(claim, host))
+
+    def _end(self, claim: Claim, host: Host) -> None:
+        del self._turns[claim.id]
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
+        if self._held_back:
+            self._wake.set()
+
+    async def _take_turn(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
+        turn = Turn(self._kernel, self._settings, claim, begun=begun, stop=stop)
+        try:
+            if await turn.run():
+                self._woken.add(claim.environment_id)
+                self._wake.set()
+        except LeaseLost:
+            self._kernel.metrics.leases_lost.inc()
+            _logger.warning("lease.lost", endpoint_id=claim.id)
+        except DatabaseUnavailable as error:
+            # The lease runs out by itself.
+            _logger.warning("turn.lost_database", endpoint_id=claim.id, error=str(error))
+        except Exception:
+            self._kernel.metrics.loop_errors.labels("dispatch turn").inc()
+            _logger.exception("turn.failed", endpoint_id=claim.id)
+            await self._hold(claim)
+
+    async def _hold(self, claim: Claim) -> None:
+        """Let an endpoint rest whose turn failed for a reason of ours."""
+
+        def work(connection: Connection) -> None:
+            deliveries.hold(connection, claim, self._settings.now(connection) + self._settings.hold)
+
+        try:
+            await self._kernel.database.write(work)
+        except DatabaseUnavailable as error:
+            _logger.warning("turn.lost_database", endpoint_id=claim.id, error=str(error))
+
+    async def _drain(self) -> None:
+        """Give the turns under way a moment to end, then cut them off: they keep what they have settled."""
+        turns = list(self._turns.values())
+        if not turns:
+            return
+        _, late = await asyncio.wait(turns, timeout=self._settings.drain_seconds)
+        for turn in late:
+            turn.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _measure(self) -> None:
+        def work(connection: Connection) -> tuple[int, dict[str, int]]:
+            return parked.count_waiting(connection), deliveries.count_by_state(connection)
+
+        waiting, states = await self._kernel.database.read(work)
+        self._kernel.metrics.deliveries_parked.set(waiting)
+        for state in EndpointState:
+            self._kernel.metrics.endpoints.labels(state.value, "closed").set(states.get(state, 0))
+
+
+def _host_of(url: str) -> Host:
+    try:
+        parsed = parse_url(url)
+    except AddressRefused:
+        return url, 0
+    return parsed.raw_host or "", parsed.port or 0

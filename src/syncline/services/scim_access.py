@@ -1,0 +1,148 @@
+"""Who may push into a directory: bearer tokens, found by digest on every request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from syncline.core.events import DirectoryActivated, draft
+from syncline.core.ids import bare
+from syncline.core.model import Cause, Directory, DirectoryState
+from syncline.core.scim.errors import unauthorized
+from syncline.core.scim.quirks import quirk
+from syncline.obs.logging import get_logger
+from syncline.services.coalesce import Coalescer
+from syncline.services.kernel import Kernel
+from syncline.services.keyring import digest
+from syncline.store import log
+from syncline.store import scim_access as store
+from syncline.store.engine import Connection, DatabaseUnavailable
+from syncline.store.scim_access import Credential
+
+_USE_RECORDED_EVERY = timedelta(minutes=1)
+_MAX_TOKEN = 512
+_logger = get_logger(__name__)
+
+
+class ScimAccess:
+    """Turns a request's credential into the one directory it is for.
+
+    Nothing is remembered between requests but when a token was last noted as used, so a revocation holds
+    from the next request on.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._credentials: Coalescer[str, Credential] = Coalescer(self._load)
+        self._noted: dict[str, datetime] = {}
+        self._unwritten: dict[str, datetime] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    async def authenticate(self, directory_text: str, authorization: str | None, cause: Cause) -> Directory:
+        """Return the directory that the address names and the credential opens.
+
+        The first accepted request links a directory that was waiting for its provider. Raises the one 401
+        `ScimError` whatever is wrong: no credential, a wrong, expired, revoked or foreign one, a directory
+        that is deleted or never was.
+        """
+        token, is_basic = read_token(authorization)
+        found = await self._credentials.get(digest(token))
+        now = self._kernel.clock()
+        if (
+            found is None
+            or (found.expires_at is not None and found.expires_at <= now)
+            or not names_directory(directory_text, found.directory)
+            or (is_basic and found.directory.settings.get("basic_authentication") is not True)
+        ):
+            raise unauthorized()
+        self._note_use(found.token_id, now)
+        if found.directory.state is DirectoryState.VALIDATING:
+            return await self._link(found.directory, cause)
+        return found.directory
+
+    async def flush(self) -> None:
+        """Write the times of use that are not written yet."""
+        if self._writing is not None:
+            await self._writing
+
+    async def _load(self, digests: Sequence[str]) -> dict[str, Credential]:
+        return await self._kernel.database.read(lambda connection: store.credentials(connection, digests))
+
+    async def _link(self, directory: Directory, cause: Cause) -> Directory:
+        now = self._kernel.clock()
+
+        def work(connection: Connection) -> Directory:
+            linked = store.link(connection, directory.scope, now)
+            if linked is None:
+                return directory
+            domains = store.domains_of(connection, linked.environment_id, linked.organization_id)
+            event = draft(
+                DirectoryActivated(linked, domains),
+                environment_id=linked.environment_id,
+                organization_id=linked.organization_id,
+                directory_id=linked.id,
+                recorded_at=now,
+            )
+            log.append(connection, [event], cause)
+            return linked
+
+        linked = await self._kernel.commit(directory.environment_id, work)
+        _logger.info("directory.linked", directory_id=linked.id, cause=cause.id)
+        return linked
+
+    def _note_use(self, token_id: str, now: datetime) -> None:
+        noted = self._noted.get(token_id)
+        if noted is not None and now - noted < _USE_RECORDED_EVERY:
+            return
+        self._noted[token_id] = self._unwritten[token_id] = now
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_uses(), name="token uses")
+
+    async def _write_uses(self) -> None:
+        while self._unwritten:
+            uses, self._unwritten = self._unwritten, {}
+            try:
+                await self._kernel.database.write(partial(store.record_use, uses=uses))
+            except DatabaseUnavailable:
+                # The next use of each token is noted again.
+                for token_id in uses:
+                    self._noted.pop(token_id, None)
+
+
+@quirk("G-10", "any spelling of the scheme")
+def read_token(authorization: str | None) -> tuple[str, bool]:
+    """Return the token of an Authorization header, and whether it came as a Basic password.
+
+    Accepts the scheme in any letter case, doubled or missing, and spaces or quotes around the token; what
+    is no token at all comes back as text that no token has.
+    """
+    text = _unquoted(authorization or "")
+    scheme, _, rest = text.partition(" ")
+    if scheme.lower() == "basic" and rest:
+        return _basic_password(rest), True
+    while scheme.lower() == "bearer":
+        text = _unquoted(rest)
+        scheme, _, rest = text.partition(" ")
+    return (text if len(text) <= _MAX_TOKEN else ""), False
+
+
+def names_directory(text: str, directory: Directory) -> bool:
+    """Tell whether an address names a directory: by bare id, full id or external key, in any letter case."""
+    asked = text.lower()
+    return asked in (bare(directory.id).lower(), directory.id.lower(), directory.external_key.lower())
+
+
+def _unquoted(text: str) -> str:
+    return text.strip().strip("\"'").strip()
+
+
+def _basic_password(text: str) -> str:
+    try:
+        decoded = base64.b64decode(text.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return decoded.partition(":")[2]

@@ -1,0 +1,147 @@
+"""Deliveries that wait for another attempt or were given up, and the log of attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from syncline.store import tables as t
+from syncline.store.types import among
+
+_c, _log, _attempts = t.parked_deliveries.c, t.event_log.c, t.delivery_attempts.c
+
+
+class ParkedState(StrEnum):
+    """`waiting` deliveries will be tried again; `dead` ones only when somebody asks for it."""
+
+    WAITING = "waiting"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """One event that one endpoint did not take yet. Only the head of a lane has been tried.
+
+    A waiting row without `next_due_at` is due as soon as it is the head of its lane.
+    """
+
+    position: int
+    lane: str
+    state: ParkedState = ParkedState.WAITING
+    attempts: int = 0
+    first_attempt_at: datetime | None = None
+    next_due_at: datetime | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to an endpoint and how it ended; `next_due_at` is None if no other follows by itself."""
+
+    id: str
+    position: int
+    event_id: str
+    event_type: str
+    attempt: int
+    started_at: datetime
+    duration_ms: int
+    outcome: str
+    status: int | None
+    error: str | None
+    response: str | None
+    next_due_at: datetime | None
+
+
+def waiting(connection: Connection, endpoint_id: str) -> list[Parked]:
+    """Return the deliveries of an endpoint that wait for an attempt, in log order."""
+    rows = connection.execute(
+        select(t.parked_deliveries)
+        .where(_c.endpoint_id == endpoint_id, _c.state == ParkedState.WAITING)
+        .order_by(_c.position)
+    )
+    return [
+        Parked(
+            position=row.position,
+            lane=row.lane,
+            attempts=row.attempts,
+            first_attempt_at=row.first_attempt_at,
+            next_due_at=row.next_due_at,
+            last_error=row.last_error,
+        )
+        for row in rows
+    ]
+
+
+def events_at(connection: Connection, environment_id: str, positions: Sequence[int]) -> dict[int, Any]:
+    """Return the log rows at these positions; what retention removed is missing."""
+    statement = select(t.event_log).where(
+        _log.environment_id == environment_id, among(_log.position, "positions", BigInteger())
+    )
+    rows = connection.execute(statement, {"positions": list(positions)})
+    return {row.position: row for row in rows}
+
+
+def put(connection: Connection, environment_id: str, endpoint_id: str, rows: Sequence[Parked]) -> None:
+    """Insert parked deliveries, or replace those of the same position."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(t.parked_deliveries)
+    changing = ("lane", "state", "attempts", "first_attempt_at", "next_due_at", "last_error")
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["endpoint_id", "position"],
+            set_={name: statement.excluded[name] for name in changing},
+        ),
+        [asdict(row) | {"environment_id": environment_id, "endpoint_id": endpoint_id} for row in rows],
+    )
+
+
+def remove(connection: Connection, endpoint_id: str, positions: Sequence[int]) -> None:
+    """Remove parked deliveries that arrived."""
+    if positions:
+        connection.execute(
+            delete(t.parked_deliveries).where(
+                _c.endpoint_id == endpoint_id, among(_c.position, "positions", BigInteger())
+            ),
+            {"positions": list(positions)},
+        )
+
+
+def record(connection: Connection, environment_id: str, endpoint_id: str, rows: Sequence[Attempt]) -> None:
+    """Add attempts to the log of attempts; those that are there already stay as they are."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(t.delivery_attempts).on_conflict_do_nothing(index_elements=["id"]),
+        [asdict(row) | {"environment_id": environment_id, "endpoint_id": endpoint_id} for row in rows],
+    )
+
+
+def attempts_of(
+    connection: Connection, environment_id: str, endpoint_id: str, *, before: str | None, limit: int
+) -> list[Attempt]:
+    """Return attempts of an endpoint, newest first, those before an attempt id if one is given."""
+    statement = select(t.delivery_attempts).where(
+        _attempts.environment_id == environment_id, _attempts.endpoint_id == endpoint_id
+    )
+    if before is not None:
+        statement = statement.where(_attempts.id < before)
+    rows = connection.execute(statement.order_by(_attempts.id.desc()).limit(limit))
+    return [
+        Attempt(**{name: value for name, value in row._mapping.items() if name in Attempt.__slots__})
+        for row in rows
+    ]
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many deliveries wait for another attempt, over all environments."""
+    statement = select(func.count()).where(_c.state == ParkedState.WAITING)
+    return int(connection.execute(statement).scalar_one())

@@ -1,0 +1,222 @@
+"""Reads of the product view: directory users and groups as the REST API shows them.
+
+A person is in the view while the row has a directory user id; nothing of a deleted directory is.
+Lists are ordered by id, and ids carry the time of creation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Select, Text, bindparam, select
+
+from syncline.core.model import Directory, GroupRecord, Scope, UserRecord
+from syncline.core.paging import Span
+from syncline.core.text import index_key
+from syncline.store import tables as t
+from syncline.store.rows import directory_of, exact_key, group_of, user_of
+from syncline.store.types import among
+
+_users, _groups, _members = t.directory_users.c, t.directory_groups.c, t.memberships.c
+_directories = t.directories.c
+
+Record = TypeVar("Record")
+ShownUser = tuple[UserRecord, Directory]
+ShownGroup = tuple[GroupRecord, Directory]
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """What a list of people is narrowed to; ids are resolved and belong to the environment."""
+
+    directory: Scope | None = None
+    # Where the group is, and its SCIM id.
+    group: tuple[Scope, str] | None = None
+    idp_id: str | None = None
+    email: str | None = None
+
+
+def user(connection: Connection, environment_id: str, directory_user_id: str) -> ShownUser | None:
+    """Return a person of the view by the id they have there."""
+    return _one(
+        connection,
+        environment_id,
+        _user_rows(environment_id).where(_users.directory_user_id == directory_user_id),
+        user_of,
+    )
+
+
+def users(connection: Connection, environment_id: str, wanted: UserFilter, span: Span) -> list[ShownUser]:
+    """Return people of the view."""
+    statement = _user_rows(environment_id)
+    if wanted.directory is not None:
+        statement = statement.where(_users.directory_id == wanted.directory.directory_id)
+    if wanted.idp_id is not None:
+        statement = statement.where(_users.idp_id_key == exact_key(wanted.idp_id))
+    if wanted.email is not None:
+        statement = statement.where(_users.email_key == index_key(wanted.email))
+    if wanted.group is not None:
+        scope, group_id = wanted.group
+        statement = statement.where(
+            _users.directory_id == scope.directory_id,
+            _users.id.in_(
+                select(_members.user_id).where(
+                    _members.directory_id == scope.directory_id, _members.group_id == group_id
+                )
+            ),
+        )
+    return _many(connection, environment_id, _within(statement, _users.directory_user_id, span), user_of)
+
+
+def group(connection: Connection, environment_id: str, group_id: str) -> ShownGroup | None:
+    """Return a group by its SCIM id."""
+    statement = _group_rows(environment_id).where(_groups.id == group_id)
+    return _one(connection, environment_id, statement, group_of)
+
+
+def groups(
+    connection: Connection,
+    environment_id: str,
+    span: Span,
+    *,
+    directory: Scope | None = None,
+    member: tuple[Scope, str] | None = None,
+) -> list[ShownGroup]:
+    """Return groups, of one directory and with one person as a direct member where that is asked.
+
+    `span` bounds SCIM ids; `member` is where the person is, and the SCIM id.
+    """
+    statement = _group_rows(environment_id)
+    if directory is not None:
+        statement = statement.where(_groups.directory_id == directory.directory_id)
+    if member is not None:
+        scope, user_id = member
+        statement = statement.where(
+            _groups.directory_id == scope.directory_id,
+            _groups.id.in_(
+                select(_members.group_id).where(
+                    _members.directory_id == scope.directory_id, _members.user_id == user_id
+                )
+            ),
+        )
+    return _many(connection, environment_id, _within(statement, _groups.id, span), group_of)
+
+
+_groups_of = (
+    select(_members.user_id.label("member_id"), t.directory_groups)
+    .join(
+        t.directory_groups,
+        (_groups.directory_id == _members.directory_id) & (_groups.id == _members.group_id),
+    )
+    .where(
+        _members.environment_id == bindparam("environment", type_=Text()),
+        among(_members.directory_id, "directories"),
+        among(_members.user_id, "users"),
+        _groups.deleted_at.is_(None),
+    )
+    .order_by(_groups.id)
+)
+
+
+def groups_of(
+    connection: Connection, environment_id: str, people: Collection[ShownUser]
+) -> dict[str, list[GroupRecord]]:
+    """Return the groups each person is a direct member of, oldest first, by the person's SCIM id."""
+    found: dict[str, list[GroupRecord]] = {record.id: [] for record, _ in people}
+    if people:
+        asked = {
+            "environment": environment_id,
+            "directories": sorted({directory.id for _, directory in people}),
+            "users": sorted(found),
+        }
+        for row in connection.execute(_groups_of, asked):
+            found[row.member_id].append(group_of(row))
+    return found
+
+
+_inactive = (
+    select(_users.id)
+    .where(
+        _users.environment_id == bindparam("environment", type_=Text()),
+        _users.directory_id == bindparam("directory", type_=Text()),
+        _users.deleted_at.is_(None),
+        _users.active.is_(False),
+    )
+    .order_by(_users.id)
+)
+
+
+def inactive_users(connection: Connection, scope: Scope) -> list[str]:
+    """Return the SCIM ids of the directory's people whose provider says they are inactive, ascending."""
+    asked = {"environment": scope.environment_id, "directory": scope.directory_id}
+    return list(connection.execute(_inactive, asked).scalars())
+
+
+def _user_rows(environment_id: str) -> Select[Any]:
+    return (
+        select(t.directory_users)
+        .join(t.directories, _directories.id == _users.directory_id)
+        .where(
+            _users.environment_id == environment_id,
+            _users.directory_user_id.is_not(None),
+            _users.deleted_at.is_(None),
+            _directories.deleted_at.is_(None),
+        )
+    )
+
+
+def _group_rows(environment_id: str) -> Select[Any]:
+    return (
+        select(t.directory_groups)
+        .join(t.directories, _directories.id == _groups.directory_id)
+        .where(
+            _groups.environment_id == environment_id,
+            _groups.deleted_at.is_(None),
+            _directories.deleted_at.is_(None),
+        )
+    )
+
+
+def _within(statement: Select[Any], column: Any, span: Span) -> Select[Any]:
+    if span.above is not None:
+        statement = statement.where(column > span.above)
+    if span.below is not None:
+        statement = statement.where(column < span.below)
+    return statement.order_by(column.desc() if span.descending else column).limit(span.limit)
+
+
+_directories_by_id = select(t.directories).where(
+    _directories.environment_id == bindparam("environment", type_=Text()),
+    among(_directories.id, "ids"),
+    _directories.deleted_at.is_(None),
+)
+
+
+def _one(
+    connection: Connection,
+    environment_id: str,
+    statement: Select[Any],
+    record_of: Callable[[Row[Any]], Record],
+) -> tuple[Record, Directory] | None:
+    found = _many(connection, environment_id, statement, record_of)
+    return found[0] if found else None
+
+
+def _many(
+    connection: Connection,
+    environment_id: str,
+    statement: Select[Any],
+    record_of: Callable[[Row[Any]], Record],
+) -> list[tuple[Record, Directory]]:
+    """Return the rows with their directories, which are few: each is read once and not with every row."""
+    while True:
+        rows = connection.execute(statement).all()
+        asked = {"environment": environment_id, "ids": sorted({row.directory_id for row in rows})}
+        found = connection.execute(_directories_by_id, asked) if rows else ()
+        directories = {directory.id: directory for directory in map(directory_of, found)}
+        # A directory deleted between the statements took its rows along: a page without them, but with
+        # their places taken, would look like the end of the list.
+        if len(directories) == len(asked["ids"]):
+            return [(record_of(row), directories[row.directory_id]) for row in rows]

@@ -1,0 +1,1 @@
+"""Parts for demonstrations and tests: a simulated identity provider, a webhook receiver, invented people."""

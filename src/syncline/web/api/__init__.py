@@ -1,0 +1,1 @@
+"""The REST API, in the shapes that the official WorkOS SDKs read."""

@@ -1,0 +1,54 @@
+"""Directory users and directory groups (`api.md` §2.2, §2.3)."""
+
+from __future__ import annotations
+
+from syncline.core import wire
+from syncline.services.product import UserQuery
+from syncline.web.api.routing import PAGING, Answer, Call, Route, listed
+
+
+async def _list_users(call: Call) -> Answer:
+    query = UserQuery(
+        directory=call.text("directory"),
+        group=call.text("group"),
+        idp_id=call.text("idp_id"),
+        email=call.text("email"),
+    )
+    return Answer(200, listed(await call.services.product.users(call.environment_id, query, call.page())))
+
+
+async def _get_user(call: Call) -> Answer:
+    return Answer(200, await call.services.product.user(call.environment_id, call.path["id"]))
+
+
+async def _list_groups(call: Call) -> Answer:
+    page = await call.services.product.groups(
+        call.environment_id, call.page(), directory=call.text("directory"), user=call.text("user")
+    )
+    return Answer(200, listed(page))
+
+
+async def _get_group(call: Call) -> Answer:
+    return Answer(200, await call.services.product.group(call.environment_id, call.path["id"]))
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/directory_users",
+        _list_users,
+        "List directory users",
+        [wire.DirectoryUser],
+        query=(*PAGING, "directory", "group", "idp_id", "email"),
+    ),
+    Route("GET", "/directory_users/{id}", _get_user, "Get a directory user", wire.DirectoryUser),
+    Route(
+        "GET",
+        "/directory_groups",
+        _list_groups,
+        "List directory groups",
+        [wire.DirectoryGroup],
+        query=(*PAGING, "directory", "user"),
+    ),
+    Route("GET", "/directory_groups/{id}", _get_group, "Get a directory group", wire.DirectoryGroup),
+)

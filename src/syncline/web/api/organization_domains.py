@@ -1,0 +1,59 @@
+"""Organization domains (`api.md` §2.6)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from syncline.core import wire
+from syncline.web.api.routing import Answer, Call, Route
+
+
+class OrganizationDomainInput(msgspec.Struct, frozen=True):
+    """A domain to add to an organization."""
+
+    organization_id: str
+    domain: str
+
+
+async def _create(call: Call) -> Answer:
+    given = call.read(OrganizationDomainInput)
+    domains = call.services.domains
+    return Answer(
+        201, await domains.create(call.environment_id, given.organization_id, given.domain, call.cause)
+    )
+
+
+async def _get(call: Call) -> Answer:
+    return Answer(200, await call.services.domains.get(call.environment_id, call.path["id"]))
+
+
+async def _verify(call: Call) -> Answer:
+    return Answer(201, await call.services.domains.verify(call.environment_id, call.path["id"], call.cause))
+
+
+async def _delete(call: Call) -> Answer:
+    await call.services.domains.delete(call.environment_id, call.path["id"], call.cause)
+    return Answer(204)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/organization_domains",
+        _create,
+        "Add a domain to an organization",
+        wire.OrganizationDomain,
+        201,
+        takes=OrganizationDomainInput,
+    ),
+    Route("GET", "/organization_domains/{id}", _get, "Get a domain", wire.OrganizationDomain),
+    Route(
+        "POST",
+        "/organization_domains/{id}/verify",
+        _verify,
+        "Start the verification of a domain",
+        wire.OrganizationDomain,
+        201,
+    ),
+    Route("DELETE", "/organization_domains/{id}", _delete, "Remove a domain", status=204),
+)

@@ -1,0 +1,1 @@
+"""The SCIM server that identity providers push to."""

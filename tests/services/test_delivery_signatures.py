@@ -1,0 +1,115 @@
+"""Every request verifies with the receivers' official libraries, also while a secret is rotated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+from workos import WorkOSClient
+
+from syncline.services.endpoints import Endpoints
+from syncline.services.kernel import Kernel
+from tests.support.deliveries import CAUSE, Stage, dispatching
+from tests.support.kernels import kernel, seed
+from tests.support.receiver import Received, Receiver, Reply, receiver
+from tests.support.waiting import wait_until
+
+A = "directory_A"
+
+
+@pytest.fixture
+async def within(database_url: str) -> AsyncIterator[Kernel]:
+    async with kernel(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def stage(within: Kernel) -> Stage:
+    return Stage(within, (await seed(within)).environment_id)
+
+
+@pytest.fixture
+async def hooks() -> AsyncIterator[Receiver]:
+    async with receiver() as running:
+        yield running
+
+
+async def test_both_signature_families_verify_with_their_official_libraries(
+    stage: Stage, hooks: Receiver
+) -> None:
+    endpoint = await stage.endpoint(hooks.url())
+    await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await wait_until(lambda: stage.is_idle(endpoint))
+    [request] = hooks.received
+    event = verified(request, endpoint.secret)
+    assert event == request.id
+    Webhook(endpoint.secret).verify(request.body, dict(request.headers))
+    with pytest.raises(WebhookVerificationError):
+        Webhook(endpoint.secret).verify(request.body + b" ", dict(request.headers))
+
+
+def verified(request: Received, secret: str) -> str:
+    """Return the event id as the WorkOS SDK reads it; `ValueError` for another signature."""
+    client = WorkOSClient(api_key="sk_test", client_id="client_test")
+    event = client.webhooks.verify_event(
+        event_body=request.body, event_signature=request.headers["workos-signature"], secret=secret
+    )
+    return str(event.to_dict()["id"])
+
+
+async def test_during_a_rotation_both_secrets_verify_and_workos_keeps_the_former(
+    stage: Stage, hooks: Receiver
+) -> None:
+    endpoint = await stage.endpoint(hooks.url())
+    rotated = await Endpoints(stage.kernel).rotate_secret(stage.environment_id, endpoint.id, CAUSE)
+    await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await wait_until(lambda: stage.is_idle(endpoint))
+    [request] = hooks.received
+    for secret in (rotated.secret, endpoint.secret):
+        Webhook(secret).verify(request.body, dict(request.headers))
+    assert verified(request, endpoint.secret) == request.id
+    with pytest.raises(ValueError, match="ignature"):
+        verified(request, rotated.secret)
+
+
+async def test_workos_signature_moves_to_the_new_secret_at_its_moment(stage: Stage, hooks: Receiver) -> None:
+    endpoint = await stage.endpoint(hooks.url())
+    rotated = await Endpoints(stage.kernel).rotate_secret(
+        stage.environment_id, endpoint.id, CAUSE, switch_at=stage.kernel.clock()
+    )
+    await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await wait_until(lambda: stage.is_idle(endpoint))
+    [request] = hooks.received
+    assert verified(request, rotated.secret) == request.id
+    for secret in (rotated.secret, endpoint.secret):
+        Webhook(secret).verify(request.body, dict(request.headers))
+
+
+async def test_after_the_overlap_only_the_new_secret_signs(stage: Stage, hooks: Receiver) -> None:
+    endpoint = await stage.endpoint(hooks.url())
+    rotated = await Endpoints(stage.kernel).rotate_secret(
+        stage.environment_id, endpoint.id, CAUSE, overlap=timedelta(0)
+    )
+    await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await wait_until(lambda: stage.is_idle(endpoint))
+    [request] = hooks.received
+    assert verified(request, rotated.secret) == request.id
+    assert len(request.headers["webhook-signature"].split(" ")) == 1
+
+
+async def test_each_attempt_has_the_same_body_and_a_fresh_signature(stage: Stage, hooks: Receiver) -> None:
+    hooks.answer = lambda request: Reply(500 if request.attempt == 1 else 200)
+    endpoint = await stage.endpoint(hooks.url())
+    await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await wait_until(lambda: stage.is_idle(endpoint))
+    first, second = hooks.received
+    assert first.body == second.body
+    assert first.headers["workos-signature"] != second.headers["workos-signature"]
+    assert verified(second, endpoint.secret) == first.id
