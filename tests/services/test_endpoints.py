@@ -10,6 +10,8 @@ import pytest
 from syncline.core.errors import Conflict, NotFound, ValidationFailed
 from syncline.core.ids import Prefix, is_id
 from syncline.core.model import Cause
+from syncline.core.paging import Order, PageRequest
+from syncline.core.wire import WebhookEndpoint
 from syncline.services.endpoints import EndpointChanges, Endpoints
 from syncline.services.kernel import Kernel
 from syncline.store import endpoints as store
@@ -242,3 +244,35 @@ async def test_an_overlap_out_of_range_is_refused(
     with pytest.raises(ValidationFailed):
         await endpoints.rotate_secret(environment, made.id, CAUSE, overlap=timedelta(hours=1), switch_at=late)
     assert (await endpoints.get(environment, made.id)).secret == f"whsec_…{made.secret[-4:]}"
+
+
+async def test_a_walk_over_pages_meets_every_endpoint_of_the_environment_once(
+    endpoints: Endpoints, environment: str, within: Kernel
+) -> None:
+    other = (await seed(within)).environment_id
+    await endpoints.create(other, URL, TYPES, CAUSE)
+    made = [
+        (await endpoints.create(environment, f"https://hooks.example.com/{number}", TYPES, CAUSE))
+        for number in range(5)
+    ]
+    met: list[WebhookEndpoint] = []
+    after: str | None = None
+    while True:
+        page = await endpoints.list(environment, PageRequest(limit=2, order=Order.ASC, after=after))
+        met += page.items
+        if page.after is None:
+            break
+        after = page.after
+    assert [endpoint.id for endpoint in met] == [endpoint.id for endpoint in made]
+    assert [endpoint.secret for endpoint in met] == [f"whsec_…{one.secret[-4:]}" for one in made]
+
+
+async def test_the_newest_endpoint_is_listed_first(endpoints: Endpoints, environment: str) -> None:
+    made = [
+        (await endpoints.create(environment, f"https://hooks.example.com/{number}", TYPES, CAUSE)).id
+        for number in range(3)
+    ]
+    page = await endpoints.list(environment, PageRequest())
+    assert [endpoint.id for endpoint in page.items] == made[::-1]
+    with pytest.raises(ValidationFailed):
+        await endpoints.list(environment, PageRequest(after="we_nonsense"))

@@ -15,7 +15,7 @@ from syncline.core.model import Cause
 from syncline.core.retry import Outcome
 from syncline.core.wire import WebhookEndpoint
 from syncline.services.delivery import Dispatcher
-from syncline.services.delivery_turn import DispatchSettings
+from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.endpoints import Endpoints
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import Sealer

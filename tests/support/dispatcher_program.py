@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from syncline import faults
-from syncline.services.delivery_turn import DispatchSettings
+from syncline.services.delivery_settings import DispatchSettings
 from tests.support.deliveries import QUICK, dispatching
 from tests.support.kernels import kernel
 

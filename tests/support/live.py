@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ from tests.support.kernels import kernel
 
 T = TypeVar("T")
 CAUSE = Cause("request_test")
+
+
+def eventually(predicate: Callable[[], bool], reason: str, deadline: float = 10.0) -> None:
+    """Wait until something outside this thread is so; a failure names what was awaited."""
+    ends = time.monotonic() + deadline
+    while not predicate():
+        assert time.monotonic() < ends, f"waited in vain: {reason}"
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True)

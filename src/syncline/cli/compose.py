@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from syncline import faults
-from syncline.config import Mode, Settings, SettingsError
+from syncline.config import PREFIX, Mode, Settings, SettingsError
 from syncline.faults import FaultPlan
 from syncline.net.dns import DnsClient
 from syncline.net.http import OutboundClient
@@ -31,12 +31,8 @@ async def open_services(
     settings: Settings, *, outbound_allow: tuple[str, ...] = ()
 ) -> AsyncIterator[Services]:
     """Build the services of a process and release them at the end. Raises `SettingsError`."""
-    try:
-        policy = AddressPolicy((*settings.outbound_allowed, *outbound_allow))
-        dns = DnsClient(settings.dns_server)
-        faults.install(FaultPlan.parse(settings.faults) if settings.faults else None)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
+    policy, dns = parse_parts(settings, outbound_allow)
+    faults.install(FaultPlan.parse(settings.faults) if settings.faults else None)
     previous = settings.secret_key_previous
     keyring = Keyring.from_secret(secret_key(settings), (previous.get_secret_value(),) if previous else ())
     database = open_database(settings.database, pool_size=settings.database_pool)
@@ -59,6 +55,20 @@ async def open_services(
     finally:
         await outbound.close()
         await database.close()
+
+
+def parse_parts(settings: Settings, outbound_allow: tuple[str, ...] = ()) -> tuple[AddressPolicy, DnsClient]:
+    """Return what settings say in a notation of their own. Raises `SettingsError` naming the setting."""
+    name = "OUTBOUND_ALLOW"
+    try:
+        policy = AddressPolicy((*settings.outbound_allowed, *outbound_allow))
+        name = "DNS_SERVER"
+        dns = DnsClient(settings.dns_server)
+        name = "FAULTS"
+        FaultPlan.parse(settings.faults)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}{name}: {error}.") from None
+    return policy, dns
 
 
 def configure_logging(settings: Settings) -> None:

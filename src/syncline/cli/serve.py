@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import uvicorn
 import uvloop
 
-from syncline.cli.compose import configure_logging, ensure_default, open_services
+from syncline.cli.compose import configure_logging, ensure_default, open_services, parse_parts
 from syncline.config import Settings, SettingsError
 from syncline.obs.logging import get_logger
 from syncline.services.container import Services
@@ -35,6 +35,8 @@ def run(
 ) -> None:
     """Run until SIGTERM or SIGINT. `companion` runs beside the process (the demonstration)."""
     configure_logging(settings)
+    # Everything that can be wrong with the settings is said before anything is touched.
+    parse_parts(settings, outbound_allow)
     if migrate:
         upgrade(settings.database)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -14,7 +14,8 @@ from functools import partial
 from syncline import faults
 from syncline.net.policy import AddressRefused, parse_url
 from syncline.obs.logging import get_logger
-from syncline.services.delivery_turn import DispatchSettings, Turn
+from syncline.services.delivery_settings import DispatchSettings
+from syncline.services.delivery_turn import Turn
 from syncline.services.kernel import Kernel
 from syncline.store import deliveries, parked
 from syncline.store.deliveries import Claim, Due, LeaseLost

@@ -13,18 +13,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from syncline import faults
 from syncline.core.ids import Prefix
-from syncline.core.retry import Outcome, next_delay
+from syncline.core.retry import Outcome
 from syncline.obs.logging import get_logger
 from syncline.services.delivery_lanes import Lanes, lane_of
 from syncline.services.delivery_request import Sent, SigningSecret, open_secrets, send
+from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.kernel import Kernel
 from syncline.store import deliveries, endpoints, log, parked
 from syncline.store.deliveries import Claim, Ending, Progress, Saved
-from syncline.store.engine import Connection, DatabaseUnavailable, T, database_now
+from syncline.store.engine import Connection, DatabaseUnavailable, T
 from syncline.store.parked import Attempt, Parked, ParkedState
 
 _logger = get_logger(__name__)
@@ -32,46 +33,6 @@ _READ_ROWS = 50
 # How far one read of the log may look for subscribed types.
 _READ_POSITIONS = 10_000
 _DATABASE_PAUSE = 0.25
-
-
-class Delay(Protocol):
-    """Says how long to wait after an attempt, None if it was the last: `core.retry.next_delay`."""
-
-    def __call__(
-        self,
-        attempt: int,
-        *,
-        outcome: Outcome,
-        retry_after: timedelta | None,
-        jitter: float,
-        elapsed: timedelta | None,
-    ) -> timedelta | None:
-        """Return the delay."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchSettings:
-    """How the dispatcher paces itself; durations in seconds unless they are `timedelta`.
-
-    `now` is the database's clock, which leases and due times obey. `lease` must be at least twice the
-    longest request: it is renewed while less than `send_seconds` of it are left.
-    """
-
-    slots: int = 100
-    slots_per_host: int = 10
-    poll: float = 0.5
-    sweep: float = 30.0
-    lease: timedelta = timedelta(seconds=45)
-    send_seconds: float = 18.0
-    save_events: int = 25
-    save_seconds: float = 0.5
-    turn_seconds: float = 10.0
-    drain_seconds: float = 8.0
-    hold: timedelta = timedelta(seconds=5)
-    parked_limit: int = 1_000
-    delay: Delay = next_delay
-    now: Callable[[Connection], datetime] = database_now
 
 
 @dataclass(frozen=True, slots=True)

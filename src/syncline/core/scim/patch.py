@@ -172,9 +172,6 @@ class _Work:
             refuse_read_only(path)
             self._keep_required(path)
             unset(self.document, path, value, quirks=self.quirks)
-            if self.kind is ResourceKind.USER:
-                # A person of whom nothing is said is active (`scim.md` §12).
-                self.document.setdefault("active", True)
             self._update_raw(path.attribute, _MISSING)
             return
         is_whole = path.value_filter is None and path.sub is None

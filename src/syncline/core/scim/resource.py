@@ -65,7 +65,6 @@ def render_user(view: UserView, base_url: str) -> Document:
     """Return the whole SCIM 2.0 resource of a user; `base_url` is the directory's SCIM address."""
     resource: Document = {"schemas": _schemas(ResourceKind.USER, view.document), "id": view.id}
     resource.update(view.document)
-    resource["active"] = view.active
     resource.setdefault("emails", [])
     if view.groups:
         resource["groups"] = [
@@ -81,8 +80,11 @@ def render_user(view: UserView, base_url: str) -> Document:
     return resource
 
 
-def render_group(view: GroupView, base_url: str) -> Document:
-    """Return the whole SCIM 2.0 resource of a group, without `members` if they were not read."""
+def render_group(view: GroupView, base_url: str, *, display: bool = True) -> Document:
+    """Return the whole SCIM 2.0 resource of a group, without `members` if they were not read.
+
+    `display`: whether members carry their names, which are returned on request only.
+    """
     resource: Document = {"schemas": _schemas(ResourceKind.GROUP, view.document), "id": view.id}
     resource.update(view.document)
     if view.members is not None:
@@ -91,7 +93,7 @@ def render_group(view: GroupView, base_url: str) -> Document:
                 "value": member.id,
                 "$ref": f"{base_url}/{member.type}s/{member.id}",
                 "type": member.type,
-                "display": member.display,
+                **({"display": member.display} if display else {}),
             }
             for member in view.members
         ]

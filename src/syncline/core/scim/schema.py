@@ -360,7 +360,12 @@ GROUP_ATTRIBUTES: tuple[Attribute, ...] = (
                 mutability=Mutability.IMMUTABLE,
                 canonical_values=("User", "Group"),
             ),
-            Attribute("display", "The member's name.", mutability=Mutability.READ_ONLY),
+            Attribute(
+                "display",
+                "The member's name, shown where it is asked for.",
+                mutability=Mutability.READ_ONLY,
+                returned=Returned.REQUEST,
+            ),
         ),
     ),
 )

@@ -34,7 +34,10 @@ def resource_answer(
 ) -> Answer:
     """Return an answer with one resource; `whole` is the resource before projection, for its headers."""
     meta = whole["meta"]
-    headers = {"ETag": meta["version"], "Location": meta["location"]}
+    headers = {"Location": meta["location"]}
+    if "meta" in resource:
+        # A client that asked for a part without `meta` did not ask for the version either.
+        headers["ETag"] = meta["version"]
     return Answer(status, resource_to_v1(resource) if is_v1 else resource, headers)
 
 

@@ -206,7 +206,8 @@ class ResourceHandlers:
         if isinstance(view, UserView):
             whole = render_user(view, context.base_url)
         else:
-            whole = render_group(view, context.base_url)
+            named = any((path.name, path.sub) == ("members", "display") for path in shown.attributes)
+            whole = render_group(view, context.base_url, display=named)
         if not shown.attributes and not shown.excluded:
             return whole, whole
         return whole, project(whole, shown.attributes, shown.excluded, kind)
