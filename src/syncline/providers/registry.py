@@ -5,6 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from syncline.providers import (
+    azure,
+    cyberark,
+    generic,
+    jumpcloud,
+    okta,
+    onelogin,
+    pingfederate,
+    rippling,
+    sailpoint,
+)
+from syncline.providers.profile import Profile
+
 
 class Method(StrEnum):
     """How people and groups reach a directory."""
@@ -13,17 +26,6 @@ class Method(StrEnum):
     PULL = "pull"
 
 
-_SCIM_PROVIDERS = (
-    "azure",
-    "cyberark",
-    "generic",
-    "jump cloud",
-    "okta",
-    "onelogin",
-    "pingfederate",
-    "rippling",
-    "sailpoint",
-)
 _PULL_TYPES = (
     "bamboohr",
     "breathe hr",
@@ -39,11 +41,31 @@ _PULL_TYPES = (
     "workday",
 )
 
+PROFILES: tuple[Profile, ...] = (
+    azure.PROFILE,
+    cyberark.PROFILE,
+    generic.PROFILE,
+    jumpcloud.PROFILE,
+    okta.PROFILE,
+    onelogin.PROFILE,
+    pingfederate.PROFILE,
+    rippling.PROFILE,
+    sailpoint.PROFILE,
+)
+"""Every SCIM provider; a new one is a file of its own and a line here."""
+
+_BY_TYPE = {profile.type: profile for profile in PROFILES}
+
 DIRECTORY_TYPES: Mapping[str, Method] = {
-    **{f"{provider} scim v2.0": Method.SCIM for provider in _SCIM_PROVIDERS},
+    **{profile.type: Method.SCIM for profile in PROFILES},
     **dict.fromkeys(_PULL_TYPES, Method.PULL),
 }
 """Every known type by the name that the API uses; both SDKs pass unknown ones through."""
 
 BUILT_METHODS = frozenset({Method.SCIM})
 """The methods that can be served today."""
+
+
+def profile_of(type_: str) -> Profile:
+    """Return the profile of a directory's type, the generic one for types without their own."""
+    return _BY_TYPE.get(type_, generic.PROFILE)

@@ -144,6 +144,7 @@ def _assign_unknown(old: Json, value: Json, add: bool) -> Json:
     return value
 
 
+@quirk("E-21", "a complex value is merged")
 def _merged(definition: Attribute, old: Json, given: Json, quirks: Quirks) -> Json:
     """Merge sub-attributes into a complex value; null clears one."""
     merged: Document = dict(old) if isinstance(old, dict) else {}

@@ -22,6 +22,7 @@ from syncline.core.scim.schema import (
 _URN_ENDINGS = ("user", "group")
 
 
+@quirk("E-15", "dotted and URN-qualified keys")
 def expand(
     body: Mapping[str, Json], kind: ResourceKind, *, extensions: Iterable[str] = (), quirks: Quirks
 ) -> Iterator[tuple[PatchPath, Json]]:

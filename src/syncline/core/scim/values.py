@@ -64,6 +64,7 @@ def coerce_entry(definition: Attribute, value: Json, quirks: Quirks, label: str)
     return found
 
 
+@quirk("E-07", "a manager in any shape")
 def coerce_object(definition: Attribute, value: Json, quirks: Quirks, label: str) -> dict[str, Json]:
     """Return the sub-attributes that have a value, those a schema knows in RFC spelling."""
     if not isinstance(value, dict):

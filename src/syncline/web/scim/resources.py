@@ -25,6 +25,7 @@ from syncline.core.scim.project import excludes, project
 from syncline.core.scim.resource import GroupView, UserView, etag, render_group, render_user
 from syncline.core.scim.schema import ResourceKind
 from syncline.core.scim.v1 import patch_from_v1
+from syncline.providers.registry import profile_of
 from syncline.services.container import Services
 from syncline.services.resources import ResourceQuery
 from syncline.web.scim.answers import Answer, list_answer, resource_answer
@@ -185,12 +186,14 @@ class ResourceHandlers:
         self._count_quirks(applied.decision.quirks)
         view = applied.view
         assert view is not None
-        if isinstance(view, GroupView) and view.members is None and not hidden:
-            if isinstance(command, PatchGroup):
+        if isinstance(view, GroupView) and not hidden:
+            shown_up_to = profile_of(context.directory.type).group_members_answered
+            is_large = view.members is None or len(view.members) > shown_up_to
+            if is_large and isinstance(command, PatchGroup):
                 return Answer(204, None, {"ETag": etag(view.version)})
-            view = (
-                await self._services.resources.group(context.directory.scope, view.id, members=True) or view
-            )
+            if view.members is None:
+                whole = await self._services.resources.group(context.directory.scope, view.id, members=True)
+                view = whole or view
         return self._shown(context, kind, view, shown, status)
 
     def _shown(
