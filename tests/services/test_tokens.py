@@ -31,11 +31,12 @@ async def make(here: DirectoryWorld, label: str | None = None) -> NewToken:
 
 
 async def opens(here: DirectoryWorld, secret: str, *, later: timedelta = timedelta()) -> bool:
-    kernel = replace(here.services.kernel, clock=lambda: datetime.now(UTC) + later)
+    access = ScimAccess(replace(here.services.kernel, clock=lambda: datetime.now(UTC) + later))
     try:
-        await ScimAccess(kernel).authenticate(bare(here.place.directory.id), f"Bearer {secret}", CAUSE)
+        await access.authenticate(bare(here.place.directory.id), f"Bearer {secret}", CAUSE)
     except ScimError:
         return False
+    await access.flush()
     return True
 
 
@@ -75,6 +76,16 @@ async def test_several_tokens_live_side_by_side_and_are_listed_page_by_page(here
     ]
     with pytest.raises(ValidationFailed):
         await ids(here, PageRequest(after="nonsense"))
+
+
+async def test_the_list_tells_when_a_token_was_last_used(here: DirectoryWorld) -> None:
+    used, idle = await make(here), await make(here)
+    begun = datetime.now(UTC) - timedelta(milliseconds=1)
+    assert await opens(here, used.secret)
+    found = await here.services.tokens.list(here.environment, here.place.directory.id, PageRequest())
+    last = {token.id: token.last_used_at for token in found.items}
+    assert last[idle.token.id] is None
+    assert (last[used.token.id] or begun - timedelta(days=1)) >= begun
 
 
 async def test_a_revoked_token_is_refused_at_once_and_told_once(here: DirectoryWorld) -> None:

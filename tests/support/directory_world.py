@@ -39,9 +39,9 @@ class DirectoryWorld:
         scope = (at or self.place).directory.scope
         return await self.services.writer.submit(scope, command, Cause("request_scim"))
 
-    async def user(self, name: str, at: Seeded | None = None, **more: Json) -> str:
+    async def user(self, user_name: str, /, at: Seeded | None = None, **more: Json) -> str:
         """Create a person and return the SCIM id."""
-        applied = await self.do(CreateUser(normalize_user({"userName": name, **more})), at)
+        applied = await self.do(CreateUser(normalize_user({"userName": user_name, **more})), at)
         assert applied.view is not None
         return applied.view.id
 
@@ -87,3 +87,4 @@ async def directory_world(
         await services.writer.start()
         yield DirectoryWorld(services, await seed(parts, inactive_users=policy))
         await services.writer.close()
+        await services.scim_access.flush()

@@ -113,7 +113,7 @@ def serving(database_url: str, *, dns_server: str | None = None) -> Iterator[Liv
             await stop.wait()
             server.should_exit = True
             await web
-            await services.writer.close()
+            await services.close()
             workers_stop.set()
             await workers
 

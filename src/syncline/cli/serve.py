@@ -65,7 +65,7 @@ async def _run(
             await _serve(services, settings, listener, stop)
         else:
             await stop.wait()
-        await services.writer.close()
+        await services.close()
         workers_stop.set()
         await asyncio.gather(*tasks)
     _logger.info("stopped")

@@ -144,6 +144,11 @@ class ApiKeys:
             lambda connection: store.end(connection, environment_id, key_id, now, revoke=True)
         )
 
+    async def flush(self) -> None:
+        """Wait for the times of use that are being written."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+
     async def _required(self, environment_id: str, key_id: str) -> ApiKey:
         def work(connection: Connection) -> ApiKey | None:
             return store.get(connection, environment_id, key_id)

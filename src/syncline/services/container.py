@@ -44,3 +44,9 @@ class Services:
         self.dispatcher = Dispatcher(kernel)
         self.retention = Retention(kernel)
         self.health = Health(kernel)
+
+    async def close(self) -> None:
+        """Finish what requests have left behind; the database is closed after this."""
+        await self.writer.close()
+        await self.scim_access.flush()
+        await self.api_keys.flush()

@@ -146,9 +146,12 @@ class _Reading:
         """Tell a cursor behind retention from one that never was: ids sort like positions."""
         if is_id(Prefix.EVENT, event_id):
             oldest = self._oldest()
-            head = log.head(self._connection, self._environment)
-            behind = head.trimmed_position > 0 and log.event_ms(event_id) <= head.trimmed_event_ms
-            if behind or (oldest is not None and event_id < oldest):
+            if oldest is None:
+                head = log.head(self._connection, self._environment)
+                behind = head.trimmed_position > 0 and log.event_ms(event_id) <= head.trimmed_event_ms
+            else:
+                behind = event_id < oldest
+            if behind:
                 raise CursorExpired(oldest)
         raise BadRequest("The cursor is not the id of an event.", code="cursor_unknown")
 
