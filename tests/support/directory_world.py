@@ -86,5 +86,4 @@ async def directory_world(
         services = Services(parts)
         await services.writer.start()
         yield DirectoryWorld(services, await seed(parts, inactive_users=policy))
-        await services.writer.close()
-        await services.scim_access.flush()
+        await services.close()

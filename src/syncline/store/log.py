@@ -257,12 +257,17 @@ def _parameters(wanted: LogFilter) -> dict[str, Any]:
 def trim(connection: Connection, environment_id: str, recorded_before: datetime, limit: int) -> int:
     """Remove up to `limit` events older than a moment, oldest first, and remember how far; return how many.
 
-    Only a prefix is removed, so what is left stays dense.
+    Only a prefix is removed, so what is left stays dense. The newest event always stays: it is the cursor
+    of everybody who has caught up, and a quiet environment must not turn that into a 410.
     """
     current = head(connection, environment_id)
     oldest: Select[Any] = (
         select(_log.position, _log.event_id, _log.recorded_at)
-        .where(_log.environment_id == environment_id, _log.position > current.trimmed_position)
+        .where(
+            _log.environment_id == environment_id,
+            _log.position > current.trimmed_position,
+            _log.position < current.position,
+        )
         .order_by(_log.position)
         .limit(limit)
     )

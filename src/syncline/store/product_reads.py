@@ -50,7 +50,9 @@ def user(connection: Connection, environment_id: str, directory_user_id: str) ->
 
 def users(connection: Connection, environment_id: str, wanted: UserFilter, span: Span) -> list[ShownUser]:
     """Return people of the view."""
-    statement = _user_rows(environment_id)
+    # Looking for one person, SQLite must not be led to walk the environment's people in list order.
+    one = wanted.idp_id is not None or wanted.email is not None
+    statement = _user_rows(environment_id, of=_directories if one else _users)
     if wanted.directory is not None:
         statement = statement.where(_users.directory_id == wanted.directory.directory_id)
     if wanted.idp_id is not None:
@@ -154,12 +156,13 @@ def inactive_users(connection: Connection, scope: Scope) -> list[str]:
     return list(connection.execute(_inactive, asked).scalars())
 
 
-def _user_rows(environment_id: str) -> Select[Any]:
+def _user_rows(environment_id: str, *, of: Any = _users) -> Select[Any]:
+    """Return the query of people in the view; `of` are the columns of the table that says whose they are."""
     return (
         select(t.directory_users)
         .join(t.directories, _directories.id == _users.directory_id)
         .where(
-            _users.environment_id == environment_id,
+            of.environment_id == environment_id,
             _users.directory_user_id.is_not(None),
             _users.deleted_at.is_(None),
             _directories.deleted_at.is_(None),

@@ -121,8 +121,8 @@ class SimulatedOkta:
                         if answer.status >= 400:
                             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
                         return dict(await answer.json(content_type=None)) if text else {}
-            except (aiohttp.ClientConnectionError, TimeoutError):
-                pass
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
+                pass  # no answer, or one cut off in the middle
             await asyncio.sleep(min(0.1 * 2**attempt, 1.0))
         raise RuntimeError(f"{method} {path}: no answer")
 
