@@ -21,14 +21,9 @@ _USER = "syncline"
 _START_SECONDS = 60
 _PORT_TRIES = 5
 
-# The server lives for one test run, so its data never has to survive a power cut. Killing Syncline, or this
-# server's own processes, still loses nothing: the operating system keeps what was written. A test that wants
-# to cut the power of a database must bring a server of its own.
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-fsync = off
-full_page_writes = off
 max_connections = 200
 shared_buffers = '128MB'
 max_wal_size = '2GB'
@@ -36,6 +31,14 @@ jit = off
 timezone = 'UTC'
 lc_messages = 'C'
 log_min_messages = warning
+"""
+
+# The server lives for one test run, so its data never has to survive a power cut. Killing Syncline, or this
+# server's own processes, still loses nothing: the operating system keeps what was written. What cuts the
+# power, or measures, asks for a durable one.
+_NOT_DURABLE = """
+fsync = off
+full_page_writes = off
 """
 
 
@@ -62,11 +65,11 @@ def find_programs() -> Path:
     raise PostgresMissing("no initdb and pg_ctl under /usr/lib/postgresql or on the PATH")
 
 
-def start(folder: Path) -> Server:
+def start(folder: Path, *, durable: bool = False) -> Server:
     """Make a cluster in the empty `folder` and start it; `stop(folder)` must be called in the end.
 
-    The server outlives the calling process. Raises `PostgresMissing`, or `RuntimeError` with the server's
-    own words.
+    A `durable` one keeps what it has committed through a power cut, and takes the time for it. The server
+    outlives the calling process. Raises `PostgresMissing`, or `RuntimeError` with the server's own words.
     """
     programs = find_programs()
     folder = folder.resolve()
@@ -86,7 +89,7 @@ def start(folder: Path) -> Server:
         "--no-sync",
         *_locale(programs),
     )
-    (data / "postgresql.auto.conf").write_text(_SETTINGS)
+    (data / "postgresql.auto.conf").write_text(_SETTINGS + ("" if durable else _NOT_DURABLE))
     for attempt in range(1, _PORT_TRIES + 1):
         port = unused_port()
         try:

@@ -1,0 +1,1 @@
+"""Figures of the product and of its open peers, measured in one run (scripts/bench)."""
