@@ -88,7 +88,7 @@ def find(number: int) -> str:
 
 def okta_patch(turn: int) -> dict[str, Any]:
     """Return Okta's change of the state: one replace without a path."""
-    return {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "value": {"active": turn % 2 == 1}}]}
+    return {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "value": {"active": turn % 2 == 0}}]}
 
 
 def entra_patch(number: int, turn: int, *, is_capitalized: bool = True) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def entra_patch(number: int, turn: int, *, is_capitalized: bool = True) -> dict[
 
 def okta_took(body: dict[str, Any], turn: int) -> bool:
     """Tell whether a user shows Okta's change."""
-    return body.get("active") is (turn % 2 == 1)
+    return body.get("active") is (turn % 2 == 0)
 
 
 def entra_took(body: dict[str, Any], number: int, turn: int) -> bool:

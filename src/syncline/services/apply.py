@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from syncline import faults
-from syncline.core.commands import Command, Decision, PatchGroup
+from syncline.core.commands import Command, Decision
 from syncline.core.errors import Overloaded
 from syncline.core.model import Cause, GroupRecord, Scope
 from syncline.core.scim import errors
 from syncline.core.scim.errors import ScimError
-from syncline.core.scim.members import AddMembers
 from syncline.core.scim.resource import GroupView, UserView
 from syncline.obs.logging import get_logger
 from syncline.services.batch import BatchResult, Outcome, Request, run_batch
 from syncline.services.kernel import Kernel
-from syncline.services.sealing import seal_step, sealed_events
+from syncline.services.sealing import event_ids, sealed_events
 from syncline.store import log
 from syncline.store.engine import Connection, DatabaseUnavailable, UniqueViolation
 from syncline.store.members import members_of
-from syncline.store.working_rows import already_members
 
 _logger = get_logger(__name__)
 
@@ -31,7 +29,6 @@ CAPACITY = 2_000
 POSTGRES_LANES = 4
 MEMBERS_ANSWERED = 1_000
 _RETRY_AFTER = 1
-_MEMBERS_CHECKED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,40 +67,26 @@ class Writer:
             lane.close()
         await asyncio.gather(*self._tasks)
 
-    async def submit(self, scope: Scope, command: Command, cause: Cause, *, members: bool = True) -> Applied:
+    async def submit(
+        self, scope: Scope, command: Command, cause: Cause, *, members: bool = True, labels: bool = False
+    ) -> Applied:
         """Carry out one command and return once it is committed.
 
-        `members`: whether the caller wants the members in a group's view. Raises `ScimError` for a refused
-        command, `Overloaded` when the queue is full and `DatabaseUnavailable` when nothing was promised.
+        `members`, `labels`: whether the caller wants the members in a group's view, and their names. Raises
+        `ScimError` for a refused command, `Overloaded` when the queue is full and `DatabaseUnavailable` when
+        nothing was promised.
         """
-        unchanged = await self._unchanged(scope, command)
-        if unchanged is not None:
-            return Applied(Decision(group=unchanged), await self._group_view(scope, unchanged, members))
         lane = self._lanes[crc32(scope.directory_id.encode()) % len(self._lanes)]
         # The batch goes on when the caller is gone: only its answer is lost.
         outcome = await asyncio.shield(lane.enqueue(Request(scope, command, cause)))
         if isinstance(outcome, ScimError):
             raise outcome
         if outcome.decision.group is not None:
-            return Applied(outcome.decision, await self._group_view(scope, outcome.decision.group, members))
+            group = outcome.decision.group
+            return Applied(outcome.decision, await self._group_view(scope, group, members, labels))
         return Applied(outcome.decision, outcome.user)
 
-    async def _unchanged(self, scope: Scope, command: Command) -> GroupRecord | None:
-        """Return the group of a command that only adds people already present, without a lock."""
-        if not isinstance(command, PatchGroup) or command.if_match is not None:
-            return None
-        request = command.request
-        steps = request.member_steps
-        if not request.only_members or not all(isinstance(step, AddMembers) for step in steps):
-            return None
-        ids = {id_ for step in steps if isinstance(step, AddMembers) for id_ in step.ids}
-        if not 0 < len(ids) <= _MEMBERS_CHECKED:
-            return None
-        return await self._kernel.database.read(
-            lambda connection: already_members(connection, scope, command.id, ids)
-        )
-
-    async def _group_view(self, scope: Scope, group: GroupRecord, members: bool) -> GroupView:
+    async def _group_view(self, scope: Scope, group: GroupRecord, members: bool, labels: bool) -> GroupView:
         view = GroupView(
             id=group.id,
             document=group.document,
@@ -116,7 +99,9 @@ class Writer:
             return view
         if group.member_count == 0:
             return replace(view, members=())
-        found = await self._kernel.database.read(lambda connection: members_of(connection, scope, [group.id]))
+        found = await self._kernel.database.look_up(
+            lambda connection: members_of(connection, scope, [group.id], labels=labels)
+        )
         return replace(view, members=tuple(found.get(group.id, ())))
 
 
@@ -179,18 +164,21 @@ class _Lane:
 
         def work(connection: Connection) -> tuple[BatchResult, dict[str, log.Sealed]]:
             result = run_batch(kernel, connection, requests)
-            if not kernel.database.single_writer:
-                return result, {}
-            # Nobody else can be writing, so the events get their positions in the same commit.
-            steps = {id_: seal_step(kernel, id_, connection) for id_ in sorted(result.environments)}
-            return result, {id_: step for id_, step in steps.items() if step is not None}
+            # Unless somebody is sealing right now, the events get their positions in the same commit.
+            sealed = {}
+            for environment, rows in sorted(result.inbox.items()):
+                step = log.record(connection, environment, rows, kernel.clock(), event_ids(kernel.random))
+                if step is not None:
+                    sealed[environment] = step
+            faults.hit("apply.before_commit")
+            return result, sealed
 
         result, sealed = await kernel.database.write(work)
         faults.hit("apply.after_commit")
         for environment, step in sealed.items():
             sealed_events(kernel, environment, step)
-        for environment in result.environments:
-            if environment not in sealed or sealed[environment].count == log.SEAL_BATCH:
+        for environment in result.inbox:
+            if environment not in sealed:
                 kernel.appended.notify(environment)
         for job, outcome in zip(batch, result.outcomes, strict=True):
             if not job.future.done():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncline import faults
 from syncline.core.commands import Command, Decision
 from syncline.core.decide import Minting, decide, first_needs
 from syncline.core.events import ChangeEvents
-from syncline.core.model import Cause, ChangeSet, Directory, DirectoryId, GroupRecord, Scope, UserRecord
+from syncline.core.model import Cause, ChangeSet, Directory, DirectoryId, Scope
 from syncline.core.scim import errors
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.resource import GroupRef, UserView, group_label
@@ -18,6 +17,7 @@ from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.services.kernel import Kernel
 from syncline.store import log
 from syncline.store.engine import Connection
+from syncline.store.scim_reads import user_view
 from syncline.store.working_rows import Dirty, flush, load_needs, lock_directories
 
 
@@ -43,25 +43,24 @@ Outcome = Done | ScimError
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One outcome for each command, and the environments that got events."""
+    """One outcome for each command, and the events that came of them, in order, by environment."""
 
     outcomes: list[Outcome]
-    environments: set[str]
+    inbox: dict[str, list[dict[str, Any]]]
 
 
 def run_batch(kernel: Kernel, connection: Connection, requests: Sequence[Request]) -> BatchResult:
     """Carry out the commands in order.
 
     A command that is refused leaves no trace. Everything else that goes wrong raises, and the transaction
-    with it; deadlocks repeat the whole call.
+    with it; deadlocks repeat the whole call. The caller writes the events into the log or its inbox.
     """
     directories = lock_directories(connection, {request.scope.directory_id for request in requests})
     batch = _Batch(kernel, connection, directories)
     batch.load(requests)
     outcomes = [batch.carry_out(request) for request in requests]
     batch.write()
-    faults.hit("apply.before_commit")
-    return BatchResult(outcomes, {row["environment_id"] for row in batch.inbox})
+    return BatchResult(outcomes, batch.inbox)
 
 
 class _Batch:
@@ -73,7 +72,7 @@ class _Batch:
         self._now = kernel.clock()
         self._rows = {id_: WorkingSet(directory) for id_, directory in directories.items()}
         self._dirty = {id_: Dirty() for id_ in directories}
-        self.inbox: list[dict[str, Any]] = []
+        self.inbox: dict[str, list[dict[str, Any]]] = {}
 
     def load(self, requests: Sequence[Request]) -> None:
         """Load what the commands will surely need, a few statements for each directory."""
@@ -98,10 +97,9 @@ class _Batch:
         return Done(decision, _user_view(rows, decision))
 
     def write(self) -> None:
-        """Write every change and its events."""
+        """Write every change."""
         for directory_id, rows in sorted(self._rows.items()):
             flush(self._connection, rows, self._dirty[directory_id], self._now)
-        log.append_rows(self._connection, self.inbox)
 
     def _decide(self, command: Command, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
         while True:
@@ -116,7 +114,9 @@ class _Batch:
         drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self._now).of(
             changes, decision.group_ids
         )
-        self.inbox.extend(log.inbox_rows(drafts, cause))
+        events = log.inbox_rows(drafts, cause)
+        if events:
+            self.inbox.setdefault(rows.directory.environment_id, []).extend(events)
 
 
 def _user_view(rows: WorkingSet, decision: Decision) -> UserView | None:
@@ -125,21 +125,6 @@ def _user_view(rows: WorkingSet, decision: Decision) -> UserView | None:
     return user_view(decision.user, _held(rows, decision.group_ids))
 
 
-def _held(rows: WorkingSet, group_ids: Sequence[str]) -> Iterator[GroupRecord]:
-    for group_id in group_ids:
-        group = rows.groups.get(group_id)
-        if group is not None:
-            yield group
-
-
-def user_view(record: UserRecord, groups: Iterator[GroupRecord]) -> UserView:
-    """Return what SCIM answers show of a user who is a member of `groups`."""
-    return UserView(
-        id=record.id,
-        document=record.document,
-        active=record.active,
-        version=record.version,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        groups=tuple(GroupRef(group.id, group_label(group.document)) for group in groups),
-    )
+def _held(rows: WorkingSet, group_ids: Sequence[str]) -> list[GroupRef]:
+    held = (rows.groups.get(group_id) for group_id in group_ids)
+    return [GroupRef(group.id, group_label(group.document)) for group in held if group is not None]

@@ -82,6 +82,8 @@ class Dispatcher:
         next_poll = next_sweep = time()
         while not stop.is_set():
             await self._wait(next_poll - time())
+            # What is sealed in this moment is found by the same look.
+            await asyncio.sleep(self._settings.gather)
             polled = time() >= next_poll or self._held_back
             woken, self._woken = self._woken, set()
             try:
@@ -135,7 +137,7 @@ class Dispatcher:
         taken: Counter[Host] = Counter()
         skip = 0
         while free > 0:
-            found = await self._kernel.database.read(
+            found = await self._kernel.database.look_up(
                 lambda connection, skip=skip: deliveries.due(  # type: ignore[misc]
                     connection, self._settings.now(connection), environments, limit=_LOOK_ROWS, skip=skip
                 )

@@ -38,6 +38,7 @@ class DispatchSettings:
     slots: int = 100
     slots_per_host: int = 10
     poll: float = 0.5
+    gather: float = 0.004
     sweep: float = 30.0
     lease: timedelta = timedelta(seconds=45)
     send_seconds: float = 18.0

@@ -34,7 +34,10 @@ CURSOR_LIFETIME = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ResourceQuery:
-    """A search: `cursor` (empty for the first page) asks for cursor paging, None for index paging."""
+    """A search: `cursor` (empty for the first page) asks for cursor paging, None for index paging.
+
+    `members`, `labels`: whether groups come with their members, and those with their names.
+    """
 
     filter: Filter | None = None
     sort_by: AttributePath | None = None
@@ -43,7 +46,7 @@ class ResourceQuery:
     count: int = 100
     cursor: str | None = None
     members: bool = True
-    groups: bool = True
+    labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,12 @@ class Resources:
         """Return a live user of the directory, None if there is none with that id."""
         return await self._users.get((scope, user_id))
 
-    async def group(self, scope: Scope, group_id: str, *, members: bool = True) -> GroupView | None:
+    async def group(
+        self, scope: Scope, group_id: str, *, members: bool = True, labels: bool = False
+    ) -> GroupView | None:
         """Return a live group of the directory, None if there is none with that id."""
-        return await self._kernel.database.read(
-            lambda connection: store.group_by_id(connection, scope, group_id, members=members)
+        return await self._kernel.database.look_up(
+            lambda connection: store.group_by_id(connection, scope, group_id, members=members, labels=labels)
         )
 
     async def users(self, scope: Scope, query: ResourceQuery) -> ResourcePage[UserView]:
@@ -103,7 +108,9 @@ class Resources:
             scope,
             ResourceKind.GROUP,
             query,
-            lambda connection, rows: store.with_members(connection, scope, rows, members=query.members),
+            lambda connection, rows: store.with_members(
+                connection, scope, rows, members=query.members, labels=query.labels
+            ),
         )
 
     async def _by_name(self, scope: Scope, name: str, query: ResourceQuery) -> ResourcePage[UserView]:
@@ -197,7 +204,7 @@ class Resources:
                 for key, view in read(connection, scope, wanted).items()
             }
 
-        return await self._kernel.database.read(work)
+        return await self._kernel.database.look_up(work)
 
 
 def _user_name(query: ResourceQuery) -> str | None:

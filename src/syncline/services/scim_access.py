@@ -70,7 +70,7 @@ class ScimAccess:
             await self._writing
 
     async def _load(self, digests: Sequence[str]) -> dict[str, Credential]:
-        return await self._kernel.database.read(lambda connection: store.credentials(connection, digests))
+        return await self._kernel.database.look_up(lambda connection: store.credentials(connection, digests))
 
     async def _link(self, directory: Directory, cause: Cause) -> Directory:
         now = self._kernel.clock()

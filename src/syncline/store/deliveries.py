@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     and_,
@@ -30,6 +31,7 @@ from syncline.store import parked as parked_rows
 from syncline.store import tables as t
 from syncline.store.endpoints import EndpointState, event_types
 from syncline.store.parked import Attempt, Parked
+from syncline.store.prepared import Prepared
 from syncline.store.types import Instant, among
 
 _c = t.webhook_endpoints.c
@@ -106,14 +108,15 @@ def _claimable() -> ColumnElement[bool]:
     )
 
 
-_due = (
+_waiting = (
     select(_c.id, _c.environment_id, _c.endpoint_url)
     .where(_claimable())
     .order_by(func.coalesce(_c.next_due_at, bindparam("head_start", type_=Instant())), _c.id)
-    .limit(bindparam("rows"))
-    .offset(bindparam("skipped"))
+    .limit(bindparam("rows", type_=BigInteger()))
+    .offset(bindparam("skipped", type_=BigInteger()))
 )
-_due_in = _due.where(among(_c.environment_id, "environments"))
+_due = Prepared(_waiting)
+_due_in = Prepared(_waiting.where(among(_c.environment_id, "environments")))
 _claim = (
     select(t.webhook_endpoints)
     .where(among(_c.id, "ids"), _claimable())
@@ -138,9 +141,9 @@ def due(
         "skipped": skip,
     }
     if environments is None:
-        rows = connection.execute(_due, parameters)
+        rows = _due.all(connection, parameters)
     else:
-        rows = connection.execute(_due_in, parameters | {"environments": sorted(environments)})
+        rows = _due_in.all(connection, parameters | {"environments": sorted(environments)})
     return [Due(row.id, row.environment_id, row.endpoint_url) for row in rows]
 
 

@@ -7,32 +7,104 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncline.core.ids import bare, ulid_time_ms
 from syncline.core.model import Cause, EventDraft
 from syncline.store import tables as t
 from syncline.store.jsontext import dump
-from syncline.store.types import among, to_ms
+from syncline.store.prepared import Prepared, insert_columns
+from syncline.store.types import Array, among, to_ms
 
 SEAL_BATCH = 500
 
 _inbox, _log, _heads = t.event_inbox.c, t.event_log.c, t.log_heads.c
-_next_rows = (
+_next_rows = Prepared(
     select(t.event_inbox)
     .where(_inbox.environment_id == bindparam("environment"))
     .order_by(_inbox.seq)
     .limit(SEAL_BATCH)
+)
+# Whoever holds the head's row seals; everybody else passes by.
+_take_head = Prepared(
+    select(t.log_heads)
+    .where(_heads.environment_id == bindparam("environment"))
+    .with_for_update(skip_locked=True)
+)
+_delete_rows = Prepared(delete(t.event_inbox).where(among(_inbox.seq, "seqs", BigInteger())))
+_insert_inbox = Prepared(insert(t.event_inbox), insert_columns(t.event_inbox, "seq"))
+_insert_log = Prepared(insert(t.event_log), insert_columns(t.event_log))
+_move_head = Prepared(
+    update(t.log_heads)
+    .where(_heads.environment_id == bindparam("environment"))
+    .values(position=bindparam("to", type_=BigInteger()), last_event_ms=bindparam("ms", type_=BigInteger()))
+)
+_wake_endpoints = Prepared(
+    update(t.webhook_endpoints)
+    .where(t.webhook_endpoints.c.environment_id == bindparam("environment"))
+    .values(wake=t.webhook_endpoints.c.wake + 1)
+)
+_directory_heads = Prepared(
+    select(t.directory_heads.c.directory_id, t.directory_heads.c.sequence).where(
+        among(t.directory_heads.c.directory_id, "ids")
+    )
+)
+
+
+_directory_head = sqlite.insert(t.directory_heads)
+_move_directory_heads = Prepared(
+    _directory_head.on_conflict_do_update(
+        index_elements=["directory_id"], set_={"sequence": _directory_head.excluded.sequence}
+    ),
+    insert_columns(t.directory_heads),
+)
+_LOG_COLUMNS = insert_columns(t.event_log, "environment_id")
+_BIG = {"position", "directory_sequence", "recorded_at", "sealed_at"}
+# On PostgreSQL a statement is a round trip, so everything a sealing step writes goes in one.
+_write_log = Prepared(
+    text(
+        "WITH moved AS (UPDATE log_heads SET position = :to, last_event_ms = :ms"
+        " WHERE environment_id = :environment),"
+        " counted AS (INSERT INTO directory_heads (environment_id, directory_id, sequence)"
+        " SELECT :environment, * FROM unnest(:directories, :sequences)"
+        " ON CONFLICT (directory_id) DO UPDATE SET sequence = excluded.sequence),"
+        " woken AS (UPDATE webhook_endpoints SET wake = wake + 1 WHERE environment_id = :environment)"
+        " INSERT INTO event_log (environment_id, position, event_id, organization_id, directory_id,"
+        " directory_sequence, type, user_id, group_id, cause, actor, body, recorded_at, sealed_at)"
+        " SELECT :environment, * FROM unnest(:log_position, :log_event_id, :log_organization_id,"
+        " :log_directory_id, :log_directory_sequence, :log_type, :log_user_id, :log_group_id, :log_cause,"
+        " :log_actor, :log_body, :log_recorded_at, :log_sealed_at)"
+    ).bindparams(
+        bindparam("environment", type_=Text()),
+        bindparam("to", type_=BigInteger()),
+        bindparam("ms", type_=BigInteger()),
+        bindparam("directories", type_=Array(Text())),
+        bindparam("sequences", type_=Array(BigInteger())),
+        *(
+            bindparam(f"log_{name}", type_=Array(BigInteger() if name in _BIG else Text()))
+            for name in _LOG_COLUMNS
+        ),
+    )
 )
 _waiting = select(_inbox.environment_id).distinct()
 
 
 def append(connection: Connection, drafts: Iterable[EventDraft], cause: Cause) -> None:
     """Put events into the inbox, in order, inside the transaction that made the change."""
-    rows = inbox_rows(drafts, cause)
-    if rows:
-        connection.execute(insert(t.event_inbox), rows)
+    append_rows(connection, inbox_rows(drafts, cause))
 
 
 def inbox_rows(drafts: Iterable[EventDraft], cause: Cause) -> list[dict[str, Any]]:
@@ -60,7 +132,7 @@ def inbox_rows(drafts: Iterable[EventDraft], cause: Cause) -> list[dict[str, Any
 def append_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Put prepared inbox rows into the inbox, in order."""
     if rows:
-        connection.execute(insert(t.event_inbox), list(rows))
+        _insert_inbox.run(connection, rows)
 
 
 def environments_waiting(connection: Connection) -> list[str]:
@@ -88,99 +160,122 @@ def seal(
     Event ids are ULIDs whose time never goes back, so ids sort like positions. Returns None when another
     process is sealing this environment right now, or nothing waits.
     """
-    if not _try_lock(connection, environment_id):
+    if not _begin_log(connection, environment_id):
         return None
-    rows = connection.execute(_next_rows, {"environment": environment_id}).all()
+    head = _take_head.one_or_none(connection, {"environment": environment_id})
+    if head is None:
+        return None
+    rows = _next_rows.all(connection, {"environment": environment_id})
     if not rows:
         return None
-    head = connection.execute(
-        select(t.log_heads).where(_heads.environment_id == environment_id)
-    ).one_or_none()
-    position = head.position if head else 0
+    _drop(connection, rows)
+    return _number(connection, head, [row._asdict() for row in rows], now, new_event_id)
+
+
+def record(
+    connection: Connection,
+    environment_id: str,
+    rows: Sequence[dict[str, Any]],
+    now: datetime,
+    new_event_id: Callable[[int], str],
+) -> Sealed | None:
+    """Give new events their positions in the transaction that made them, behind what waits in the inbox.
+
+    While another process is sealing, or a long inbox waits, they go into the inbox and None is returned.
+    The caller holds the locks of the events' directories, so what their inbox rows say came before.
+    """
+    head = _take_head.one_or_none(connection, {"environment": environment_id})
+    waiting = [] if head is None else _next_rows.all(connection, {"environment": environment_id})
+    if head is None or len(waiting) == SEAL_BATCH:
+        append_rows(connection, rows)
+        return None
+    if waiting:
+        _drop(connection, waiting)
+    return _number(connection, head, [*(row._asdict() for row in waiting), *rows], now, new_event_id)
+
+
+def _begin_log(connection: Connection, environment_id: str) -> bool:
+    """Make the head of a log that has none yet; return whether anything waits for it."""
+    statement = select(_heads.environment_id).where(_heads.environment_id == environment_id)
+    if connection.execute(statement).one_or_none() is not None:
+        return True
+    if not _next_rows.all(connection, {"environment": environment_id}):
+        return False
+    insert_ = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(
+        insert_(t.log_heads).on_conflict_do_nothing(),
+        {
+            "environment_id": environment_id,
+            "position": 0,
+            "last_event_ms": 0,
+            "trimmed_position": 0,
+            "trimmed_event_ms": 0,
+        },
+    )
+    return True
+
+
+def _drop(connection: Connection, rows: Sequence[Any]) -> None:
+    # By name, never "up to the last": a row with a lower number may have been committed since the read.
+    _delete_rows.run(connection, {"seqs": [row.seq for row in rows]})
+
+
+def _number(
+    connection: Connection,
+    head: Any,
+    rows: Sequence[dict[str, Any]],
+    now: datetime,
+    new_event_id: Callable[[int], str],
+) -> Sealed:
+    """Write events to the log behind its head, which this transaction has taken."""
+    position = head.position
     # Later than every sealed event, even if another process's clock was ahead of ours.
-    event_ms = max(to_ms(now), head.last_event_ms + 1 if head else 0)
-    sequences = _directory_sequences(connection, {row.directory_id for row in rows if row.directory_id})
+    event_ms = max(to_ms(now), head.last_event_ms + 1)
+    sequences = _directory_sequences(connection, {row["directory_id"] for row in rows if row["directory_id"]})
     sealed = []
     for row in rows:
         position += 1
-        if row.directory_id is not None:
-            sequences[row.directory_id] += 1
+        directory_id = row["directory_id"]
+        if directory_id is not None:
+            sequences[directory_id] += 1
         sealed.append(
-            {
-                "environment_id": environment_id,
+            row
+            | {
                 "position": position,
                 "event_id": new_event_id(event_ms),
-                "organization_id": row.organization_id,
-                "directory_id": row.directory_id,
-                "directory_sequence": sequences[row.directory_id] if row.directory_id else None,
-                "type": row.type,
-                "user_id": row.user_id,
-                "group_id": row.group_id,
-                "cause": row.cause,
-                "actor": row.actor,
-                "body": row.body,
-                "recorded_at": row.recorded_at,
+                "directory_sequence": sequences[directory_id] if directory_id else None,
                 "sealed_at": now,
             }
         )
-    connection.execute(insert(t.event_log), sealed)
-    # By name, never "up to the last": a row with a lower number may have been committed since the read.
-    connection.execute(
-        delete(t.event_inbox).where(among(_inbox.seq, "seqs", BigInteger())),
-        {"seqs": [row.seq for row in rows]},
-    )
-    _set_heads(connection, environment_id, position, event_ms, sequences)
-    connection.execute(
-        update(t.webhook_endpoints)
-        .where(t.webhook_endpoints.c.environment_id == environment_id)
-        .values(wake=t.webhook_endpoints.c.wake + 1)
-    )
-    return Sealed(len(rows), position, min(row.recorded_at for row in rows))
-
-
-def _try_lock(connection: Connection, environment_id: str) -> bool:
-    """Take the environment's sealing lock for this transaction; SQLite has only one writer anyway."""
-    if connection.dialect.name != "postgresql":
-        return True
-    statement = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 73))")
-    return bool(connection.execute(statement, {"key": environment_id}).scalar_one())
+    moved = {"environment": head.environment_id, "to": position, "ms": event_ms}
+    if connection.dialect.name == "postgresql":
+        columns = {f"log_{name}": [_plain(row[name]) for row in sealed] for name in _LOG_COLUMNS}
+        heads = {"directories": list(sequences), "sequences": list(sequences.values())}
+        _write_log.run(connection, {**moved, **heads, **columns})
+    else:
+        _insert_log.run(connection, sealed)
+        _move_head.run(connection, moved)
+        _set_directory_heads(connection, head.environment_id, sequences)
+        _wake_endpoints.run(connection, {"environment": head.environment_id})
+    return Sealed(len(rows), position, min(row["recorded_at"] for row in rows))
 
 
 def _directory_sequences(connection: Connection, ids: set[str]) -> dict[str, int]:
     sequences = dict.fromkeys(ids, 0)
     if ids:
-        heads = t.directory_heads.c
-        statement = select(heads.directory_id, heads.sequence).where(among(heads.directory_id, "ids"))
-        sequences.update(
-            {row.directory_id: row.sequence for row in connection.execute(statement, {"ids": list(ids)})}
-        )
+        found = _directory_heads.all(connection, {"ids": list(ids)})
+        sequences.update({row.directory_id: row.sequence for row in found})
     return sequences
 
 
-def _set_heads(
-    connection: Connection, environment_id: str, position: int, event_ms: int, sequences: dict[str, int]
-) -> None:
-    insert_ = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert_(t.log_heads)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["environment_id"],
-            set_={"position": statement.excluded.position, "last_event_ms": statement.excluded.last_event_ms},
-        ),
-        {
-            "environment_id": environment_id,
-            "position": position,
-            "last_event_ms": event_ms,
-            "trimmed_position": 0,
-            "trimmed_event_ms": 0,
-        },
-    )
+def _plain(value: Any) -> Any:
+    return to_ms(value) if isinstance(value, datetime) else value
+
+
+def _set_directory_heads(connection: Connection, environment_id: str, sequences: dict[str, int]) -> None:
     if sequences:
-        heads = insert_(t.directory_heads)
-        connection.execute(
-            heads.on_conflict_do_update(
-                index_elements=["directory_id"], set_={"sequence": heads.excluded.sequence}
-            ),
+        _move_directory_heads.run(
+            connection,
             [
                 {"directory_id": id_, "environment_id": environment_id, "sequence": sequence}
                 for id_, sequence in sorted(sequences.items())

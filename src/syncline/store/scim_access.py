@@ -10,11 +10,12 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from syncline.core.model import Directory, DirectoryState, Scope
 from syncline.store import tables as t
+from syncline.store.prepared import Prepared
 from syncline.store.rows import directory_of
 from syncline.store.types import Instant, among
 
 _tokens, _directories, _domains = t.bearer_tokens.c, t.directories.c, t.organization_domains.c
-_by_digest = (
+_by_digest = Prepared(
     select(
         t.directories,
         _tokens.digest.label("token_digest"),
@@ -48,7 +49,7 @@ def credentials(connection: Connection, digests: Sequence[str]) -> dict[str, Cre
     """Return what tokens stand for, by digest, without revoked ones and those of deleted directories."""
     return {
         row.token_digest: Credential(row.token_id, directory_of(row), row.token_expires_at)
-        for row in connection.execute(_by_digest, {"digests": list(digests)})
+        for row in _by_digest.all(connection, {"digests": list(digests)})
     }
 
 

@@ -11,8 +11,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     Text,
     and_,
+    bindparam,
     cast,
     collate,
     func,
@@ -22,13 +24,15 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from syncline.core.model import GroupRecord, Scope, UserRecord
+from syncline.core.model import Scope, UserRecord
 from syncline.core.scim.filter import Filter
 from syncline.core.scim.names import AttributePath
 from syncline.core.scim.resource import GroupRef, GroupView, UserView
+from syncline.core.scim.schema import ResourceKind
 from syncline.store import tables as t
+from syncline.store.jsontext import load
 from syncline.store.members import members_of
-from syncline.store.rows import group_of, user_of
+from syncline.store.prepared import Prepared
 from syncline.store.scim_filter import condition
 from syncline.store.scim_values import Place, document_path
 from syncline.store.types import Instant, among
@@ -67,6 +71,46 @@ class Page:
     more: bool
 
 
+def _live_here(table: Table) -> tuple[ColumnElement[bool], ...]:
+    return (
+        table.c.directory_id == bindparam("directory"),
+        table.c.environment_id == bindparam("environment"),
+        table.c.deleted_at.is_(None),
+    )
+
+
+def _here(scope: Scope) -> dict[str, str]:
+    return {"directory": scope.directory_id, "environment": scope.environment_id}
+
+
+# What answers show; the document as it was sent and the one for searching stay where they are.
+_SHOWN_USER = ("id", "user_name_key", "document", "active", "version", "created_at", "updated_at")
+_SHOWN_GROUP = ("id", "document", "version", "created_at", "updated_at")
+_shown_users = select(*(t.directory_users.c[name] for name in _SHOWN_USER))
+_users_by_id = Prepared(
+    _shown_users.where(*_live_here(t.directory_users), among(t.directory_users.c.id, "ids"))
+)
+_users_by_key = Prepared(
+    _shown_users.where(*_live_here(t.directory_users), among(t.directory_users.c.user_name_key, "keys"))
+)
+_group_by_id = Prepared(
+    select(*(t.directory_groups.c[name] for name in _SHOWN_GROUP)).where(
+        *_live_here(t.directory_groups), t.directory_groups.c.id == bindparam("id")
+    )
+)
+_groups_of = Prepared(
+    select(t.memberships.c.user_id, t.directory_groups.c.id, t.directory_groups.c.label)
+    .join_from(
+        t.memberships,
+        t.directory_groups,
+        (t.directory_groups.c.directory_id == t.memberships.c.directory_id)
+        & (t.directory_groups.c.id == t.memberships.c.group_id),
+    )
+    .where(t.memberships.c.directory_id == bindparam("directory"), among(t.memberships.c.user_id, "users"))
+    .order_by(t.memberships.c.user_id, t.directory_groups.c.id)
+)
+
+
 def user_by_id(connection: Connection, scope: Scope, user_id: str) -> UserView | None:
     """Return a live user with its groups."""
     return users_by_id(connection, scope, [user_id]).get(user_id)
@@ -74,33 +118,25 @@ def user_by_id(connection: Connection, scope: Scope, user_id: str) -> UserView |
 
 def users_by_id(connection: Connection, scope: Scope, ids: Sequence[str]) -> dict[str, UserView]:
     """Return live users with their groups, by id."""
-    columns = t.directory_users.c
-    statement = select(t.directory_users).where(*_live(t.directory_users, scope), among(columns.id, "ids"))
-    return {
-        view.id: view
-        for view in with_groups(connection, scope, connection.execute(statement, {"ids": list(ids)}))
-    }
+    rows = _users_by_id.all(connection, {**_here(scope), "ids": list(ids)})
+    return {view.id: view for view in with_groups(connection, scope, rows)}
 
 
 def users_by_key(connection: Connection, scope: Scope, keys: Sequence[str]) -> dict[str, UserView]:
     """Return live users with their groups by their folded userName key."""
-    columns = t.directory_users.c
-    statement = select(t.directory_users).where(
-        *_live(t.directory_users, scope), among(columns.user_name_key, "keys")
-    )
-    rows = list(connection.execute(statement, {"keys": list(keys)}))
+    rows = _users_by_key.all(connection, {**_here(scope), "keys": list(keys)})
     views = with_groups(connection, scope, rows)
     return {row.user_name_key: view for row, view in zip(rows, views, strict=True)}
 
 
-def group_by_id(connection: Connection, scope: Scope, group_id: str, *, members: bool) -> GroupView | None:
+def group_by_id(
+    connection: Connection, scope: Scope, group_id: str, *, members: bool, labels: bool = False
+) -> GroupView | None:
     """Return a live group, with its members if wanted."""
-    columns = t.directory_groups.c
-    statement = select(t.directory_groups).where(*_live(t.directory_groups, scope), columns.id == group_id)
-    row = connection.execute(statement).one_or_none()
+    row = _group_by_id.one_or_none(connection, {**_here(scope), "id": group_id})
     if row is None:
         return None
-    return with_members(connection, scope, [row], members=members)[0]
+    return with_members(connection, scope, [row], members=members, labels=labels)[0]
 
 
 def count(connection: Connection, scope: Scope, place: Place, wanted: Filter | None) -> int:
@@ -116,7 +152,10 @@ def page(connection: Connection, scope: Scope, place: Place, wanted: PageQuery) 
     key = _sort_key(wanted.sort_by, place) if wanted.sort_by is not None else None
     backwards = wanted.before is not None
     descending = wanted.descending != backwards
-    statement: Select[Any] = select(place.table).where(*_live(place.table, scope))
+    shown = _SHOWN_USER if place.kind is ResourceKind.USER else _SHOWN_GROUP
+    statement: Select[Any] = select(*(place.table.c[name] for name in shown)).where(
+        *_live(place.table, scope)
+    )
     if key is not None:
         statement = statement.add_columns(key.label("sort_key"))
     if wanted.filter is not None:
@@ -137,34 +176,45 @@ def page(connection: Connection, scope: Scope, place: Place, wanted: PageQuery) 
 
 
 def with_groups(connection: Connection, scope: Scope, rows: Iterable[Any]) -> list[UserView]:
-    """Return users of full rows, each with the groups they are in."""
-    records = [user_of(row) for row in rows]
-    if not records:
+    """Return users of rows of `_SHOWN_USER`, each with the groups they are in."""
+    people = list(rows)
+    if not people:
         return []
-    members, groups = t.memberships.c, t.directory_groups.c
-    statement = (
-        select(members.user_id, groups.id, groups.label)
-        .join_from(
-            t.memberships,
-            t.directory_groups,
-            (groups.directory_id == members.directory_id) & (groups.id == members.group_id),
-        )
-        .where(members.directory_id == scope.directory_id, among(members.user_id, "users"))
-        .order_by(members.user_id, groups.id)
-    )
-    held: dict[str, list[GroupRef]] = {record.id: [] for record in records}
-    for user_id, group_id, label in connection.execute(statement, {"users": [r.id for r in records]}):
+    held: dict[str, list[GroupRef]] = {row.id: [] for row in people}
+    asked = {"directory": scope.directory_id, "users": list(held)}
+    for user_id, group_id, label in _groups_of.all(connection, asked):
         held[user_id].append(GroupRef(group_id, label))
-    return [user_view(record, held[record.id]) for record in records]
+    return [
+        UserView(
+            id=row.id,
+            document=load(row.document),
+            active=row.active,
+            version=row.version,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            groups=tuple(held[row.id]),
+        )
+        for row in people
+    ]
 
 
 def with_members(
-    connection: Connection, scope: Scope, rows: Sequence[Any], *, members: bool
+    connection: Connection, scope: Scope, rows: Sequence[Any], *, members: bool, labels: bool = False
 ) -> list[GroupView]:
-    """Return groups of full rows, with their members if wanted."""
-    records = [group_of(row) for row in rows]
-    found = members_of(connection, scope, [record.id for record in records]) if members and records else {}
-    return [group_view(record, found.get(record.id) if members else None) for record in records]
+    """Return groups of rows of `_SHOWN_GROUP`, with their members if wanted, and those with their names."""
+    ids = [row.id for row in rows]
+    found = members_of(connection, scope, ids, labels=labels) if members and ids else {}
+    return [
+        GroupView(
+            id=row.id,
+            document=load(row.document),
+            version=row.version,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            members=found.get(row.id) if members else None,
+        )
+        for row in rows
+    ]
 
 
 def user_view(record: UserRecord, groups: Sequence[GroupRef]) -> UserView:
@@ -177,18 +227,6 @@ def user_view(record: UserRecord, groups: Sequence[GroupRef]) -> UserView:
         created_at=record.created_at,
         updated_at=record.updated_at,
         groups=tuple(groups),
-    )
-
-
-def group_view(record: GroupRecord, members: Any) -> GroupView:
-    """Return what SCIM answers show of a group; `members` is None when they were not read."""
-    return GroupView(
-        id=record.id,
-        document=record.document,
-        version=record.version,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        members=members,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, delete, insert, select, update
 
 from syncline.core.model import (
     ChangeSet,
@@ -21,6 +21,7 @@ from syncline.core.model import (
 from syncline.core.text import index_key
 from syncline.core.working_set import Needs, WorkingSet
 from syncline.store import tables as t
+from syncline.store.prepared import Prepared, insert_columns
 from syncline.store.rows import directory_of, group_of, group_row, user_of, user_row
 from syncline.store.types import Instant, among
 
@@ -31,47 +32,67 @@ _directory = bindparam("directory", type_=Text())
 _users, _groups, _members = t.directory_users.c, t.directory_groups.c, t.memberships.c
 _edges, _pending = t.group_edges.c, t.pending_memberships.c
 
-_lock_directories = (
+_lock_directories = Prepared(
     select(t.directories)
     .where(among(t.directories.c.id, "ids"), t.directories.c.deleted_at.is_(None))
     .order_by(t.directories.c.id)
     .with_for_update(key_share=True)
 )
-_users_by_id = select(t.directory_users).where(
-    _users.directory_id == _directory, among(_users.id, "ids"), _users.deleted_at.is_(None)
+_users_by_id = Prepared(
+    select(t.directory_users).where(
+        _users.directory_id == _directory, among(_users.id, "ids"), _users.deleted_at.is_(None)
+    )
 )
-_holders = select(_users.user_name_key, _users.id).where(
-    _users.directory_id == _directory, among(_users.user_name_key, "keys"), _users.deleted_at.is_(None)
+_holders = Prepared(
+    select(_users.user_name_key, _users.id).where(
+        _users.directory_id == _directory, among(_users.user_name_key, "keys"), _users.deleted_at.is_(None)
+    )
 )
-_groups_by_id = select(t.directory_groups).where(
-    _groups.directory_id == _directory, among(_groups.id, "ids"), _groups.deleted_at.is_(None)
+_groups_by_id = Prepared(
+    select(t.directory_groups).where(
+        _groups.directory_id == _directory, among(_groups.id, "ids"), _groups.deleted_at.is_(None)
+    )
 )
-_pairs = select(_members.group_id, _members.user_id).where(
-    _members.directory_id == _directory,
-    among(_members.group_id, "groups"),
-    among(_members.user_id, "members"),
+_pairs = Prepared(
+    select(_members.group_id, _members.user_id).where(
+        _members.directory_id == _directory,
+        among(_members.group_id, "groups"),
+        among(_members.user_id, "members"),
+    )
 )
-_edge_pairs = select(_edges.group_id, _edges.child_id).where(
-    _edges.directory_id == _directory, among(_edges.group_id, "groups"), among(_edges.child_id, "members")
+_edge_pairs = Prepared(
+    select(_edges.group_id, _edges.child_id).where(
+        _edges.directory_id == _directory, among(_edges.group_id, "groups"), among(_edges.child_id, "members")
+    )
 )
-_pending_pairs = select(_pending.group_id, _pending.member_id).where(
-    _pending.directory_id == _directory,
-    among(_pending.group_id, "groups"),
-    among(_pending.member_key, "members"),
+_pending_pairs = Prepared(
+    select(_pending.group_id, _pending.member_id).where(
+        _pending.directory_id == _directory,
+        among(_pending.group_id, "groups"),
+        among(_pending.member_key, "members"),
+    )
 )
-_all_members = select(_members.group_id, _members.user_id).where(
-    _members.directory_id == _directory, among(_members.group_id, "groups")
+_all_members = Prepared(
+    select(_members.group_id, _members.user_id).where(
+        _members.directory_id == _directory, among(_members.group_id, "groups")
+    )
 )
-_all_edges = select(_edges.group_id, _edges.child_id).where(
-    _edges.directory_id == _directory, among(_edges.group_id, "groups")
+_all_edges = Prepared(
+    select(_edges.group_id, _edges.child_id).where(
+        _edges.directory_id == _directory, among(_edges.group_id, "groups")
+    )
 )
-_all_pending = select(_pending.group_id, _pending.member_id).where(
-    _pending.directory_id == _directory, among(_pending.group_id, "groups")
+_all_pending = Prepared(
+    select(_pending.group_id, _pending.member_id).where(
+        _pending.directory_id == _directory, among(_pending.group_id, "groups")
+    )
 )
-_parents = select(_edges.group_id, _edges.child_id).where(
-    _edges.directory_id == _directory, among(_edges.child_id, "children")
+_parents = Prepared(
+    select(_edges.group_id, _edges.child_id).where(
+        _edges.directory_id == _directory, among(_edges.child_id, "children")
+    )
 )
-_groups_of_users = (
+_groups_of_users = Prepared(
     select(_members.user_id.label("member_id"), t.directory_groups)
     .join(
         t.directory_groups,
@@ -86,8 +107,7 @@ def lock_directories(connection: Connection, ids: Iterable[DirectoryId]) -> dict
 
     One writer per directory at a time is what makes a decision over the working set valid.
     """
-    statement = _lock_directories
-    rows = connection.execute(statement, {"ids": sorted(ids)})
+    rows = _lock_directories.all(connection, {"ids": sorted(ids)})
     return {directory.id: directory for directory in map(directory_of, rows)}
 
 
@@ -100,7 +120,7 @@ def load_needs(connection: Connection, rows: WorkingSet, needs: Needs) -> None:
     others = {id_ for id_ in needs.members if rows.users.get(id_) is None}
     _load_groups(connection, directory, rows, (needs.groups | others) - rows.groups.keys())
     if needs.user_keys:
-        found = connection.execute(_holders, {"directory": directory, "keys": list(needs.user_keys)})
+        found = _holders.all(connection, {"directory": directory, "keys": list(needs.user_keys)})
         rows.user_keys.update(dict.fromkeys(needs.user_keys))
         rows.user_keys.update({row.user_name_key: row.id for row in found})
     if needs.pairs:
@@ -109,7 +129,7 @@ def load_needs(connection: Connection, rows: WorkingSet, needs: Needs) -> None:
         _load_all_members(connection, directory, rows, needs.group_members)
     if needs.group_parents:
         rows.parents.update({id_: set() for id_ in needs.group_parents})
-        found = connection.execute(_parents, {"directory": directory, "children": list(needs.group_parents)})
+        found = _parents.all(connection, {"directory": directory, "children": list(needs.group_parents)})
         for parent, child in found:
             rows.parents[child].add(parent)
 
@@ -118,7 +138,7 @@ def _load_users(connection: Connection, directory: str, rows: WorkingSet, ids: s
     possible = [id_ for id_ in ids if len(id_) == _ID_LENGTH]
     rows.users.update(dict.fromkeys(ids))
     if possible:
-        found = connection.execute(_users_by_id, {"directory": directory, "ids": possible})
+        found = _users_by_id.all(connection, {"directory": directory, "ids": possible})
         rows.users.update({row.id: user_of(row) for row in found})
 
 
@@ -126,7 +146,7 @@ def _load_groups(connection: Connection, directory: str, rows: WorkingSet, ids: 
     possible = [id_ for id_ in ids if len(id_) == _ID_LENGTH]
     rows.groups.update(dict.fromkeys(ids))
     if possible:
-        found = connection.execute(_groups_by_id, {"directory": directory, "ids": possible})
+        found = _groups_by_id.all(connection, {"directory": directory, "ids": possible})
         rows.groups.update({row.id: group_of(row) for row in found})
 
 
@@ -134,7 +154,7 @@ def _load_groups_of(connection: Connection, directory: str, rows: WorkingSet, us
     if not users:
         return
     rows.user_groups.update({id_: set() for id_ in users})
-    for row in connection.execute(_groups_of_users, {"directory": directory, "users": list(users)}):
+    for row in _groups_of_users.all(connection, {"directory": directory, "users": list(users)}):
         rows.user_groups[row.member_id].add(row.id)
         if row.id not in rows.groups:
             rows.groups[row.id] = group_of(row)
@@ -147,11 +167,11 @@ def _load_pairs(connection: Connection, directory: str, rows: WorkingSet, pairs:
     asked = {"directory": directory, "groups": groups}
     unknown = [id_ for id_ in members if rows.users.get(id_) is None]
     if len(unknown) < len(members):
-        _mark(rows, pairs, connection.execute(_pairs, asked | {"members": members}))
+        _mark(rows, pairs, _pairs.all(connection, asked | {"members": members}))
     if unknown:
-        _mark(rows, pairs, connection.execute(_edge_pairs, asked | {"members": unknown}))
+        _mark(rows, pairs, _edge_pairs.all(connection, asked | {"members": unknown}))
         keys = [index_key(id_, folded=False) for id_ in unknown]
-        _mark(rows, pairs, connection.execute(_pending_pairs, asked | {"members": keys}))
+        _mark(rows, pairs, _pending_pairs.all(connection, asked | {"members": keys}))
 
 
 def _mark(rows: WorkingSet, pairs: set[Pair], found: Iterable[Sequence[Any]]) -> None:
@@ -163,41 +183,8 @@ def _mark(rows: WorkingSet, pairs: set[Pair], found: Iterable[Sequence[Any]]) ->
 def _load_all_members(connection: Connection, directory: str, rows: WorkingSet, groups: set[str]) -> None:
     rows.all_members.update({id_: set() for id_ in groups})
     for statement in (_all_members, _all_edges, _all_pending):
-        for group, member in connection.execute(statement, {"directory": directory, "groups": list(groups)}):
+        for group, member in statement.all(connection, {"directory": directory, "groups": list(groups)}):
             rows.all_members[group].add(member)
-
-
-def already_members(connection: Connection, scope: Scope, group_id: str, ids: set[str]) -> GroupRecord | None:
-    """Return a live group if every id is one of its people already, else None."""
-    group = (
-        select(t.directory_groups)
-        .join(t.directories, t.directories.c.id == _groups.directory_id)
-        .where(
-            _groups.directory_id == _directory,
-            _groups.id == bindparam("group"),
-            _groups.deleted_at.is_(None),
-            t.directories.c.deleted_at.is_(None),
-            t.directories.c.environment_id == bindparam("environment"),
-            select(func.count())
-            .select_from(t.memberships)
-            .where(
-                _members.directory_id == _directory,
-                _members.group_id == bindparam("group"),
-                among(_members.user_id, "members"),
-            )
-            .scalar_subquery()
-            == bindparam("count", type_=BigInteger()),
-        )
-    )
-    asked = {
-        "directory": scope.directory_id,
-        "environment": scope.environment_id,
-        "group": group_id,
-        "members": sorted(ids),
-        "count": len(ids),
-    }
-    row = connection.execute(group, asked).one_or_none()
-    return None if row is None else group_of(row)
 
 
 @dataclass(slots=True)
@@ -267,7 +254,7 @@ def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) 
     _write_pending(connection, scope, dirty.pending, at)
 
 
-_touch = (
+_touch = Prepared(
     update(t.directory_users)
     .where(_users.directory_id == _directory, among(_users.id, "ids"))
     .values(version=_users.version + 1, updated_at=bindparam("at", type_=Instant()))
@@ -276,7 +263,7 @@ _touch = (
 
 def _touch_users(connection: Connection, scope: Scope, ids: list[str], at: datetime) -> None:
     if ids:
-        connection.execute(_touch, {"directory": scope.directory_id, "ids": ids, "at": at})
+        _touch.run(connection, {"directory": scope.directory_id, "ids": ids, "at": at})
 
 
 def _write(connection: Connection, table: Any, new: set[str], rows: list[dict[str, Any]]) -> None:
@@ -284,20 +271,24 @@ def _write(connection: Connection, table: Any, new: set[str], rows: list[dict[st
     created = [row for row in rows if row["id"] in new]
     changed = [{f"new_{key}": value for key, value in row.items()} for row in rows if row["id"] not in new]
     if created:
-        connection.execute(insert(table), created)
+        _inserts[table.name].run(connection, created)
     if changed:
-        connection.execute(_updates[table.name], changed)
+        _updates[table.name].run(connection, changed)
 
 
-def _full_update(table: Any) -> Any:
+def _full_update(table: Any) -> Prepared:
     keys = ("environment_id", "directory_id", "id", "created_at")
-    return (
+    return Prepared(
         update(table)
         .where(table.c.directory_id == bindparam("new_directory_id"), table.c.id == bindparam("new_id"))
         .values({c.name: bindparam(f"new_{c.name}", type_=c.type) for c in table.c if c.name not in keys})
     )
 
 
+_inserts = {
+    table.name: Prepared(insert(table), insert_columns(table))
+    for table in (t.directory_users, t.directory_groups)
+}
 _updates = {table.name: _full_update(table) for table in (t.directory_users, t.directory_groups)}
 
 
@@ -307,8 +298,8 @@ def _write_pairs(
     added = sorted(pair for pair, present in pairs.items() if present)
     removed = sorted(pair for pair, present in pairs.items() if not present)
     if removed:
-        connection.execute(
-            _pair_deletes[table.name],
+        _pair_deletes[table.name].run(
+            connection,
             [{"directory": scope.directory_id, "group": group, "member": id_} for group, id_ in removed],
         )
     if added:
@@ -322,23 +313,23 @@ def _write_pairs(
             }
             for group, id_ in added
         ]
-        connection.execute(_pair_inserts[table.name], values)
+        _pair_inserts[table.name].run(connection, values)
 
 
 def _write_pending(connection: Connection, scope: Scope, pairs: dict[Pair, bool], at: datetime) -> None:
     removed = [pair for pair, present in pairs.items() if not present]
     added = [pair for pair, present in pairs.items() if present]
     if removed:
-        connection.execute(
-            _pair_deletes["pending_memberships"],
+        _pair_deletes["pending_memberships"].run(
+            connection,
             [
                 {"directory": scope.directory_id, "group": group, "member": index_key(id_, folded=False)}
                 for group, id_ in removed
             ],
         )
     if added:
-        connection.execute(
-            _pair_inserts["pending_memberships"],
+        _pair_inserts["pending_memberships"].run(
+            connection,
             [
                 {
                     "environment_id": scope.environment_id,
@@ -353,11 +344,13 @@ def _write_pending(connection: Connection, scope: Scope, pairs: dict[Pair, bool]
         )
 
 
-def _pair_delete(table: Any, member: str) -> Any:
-    return delete(table).where(
-        table.c.directory_id == bindparam("directory"),
-        table.c.group_id == bindparam("group"),
-        table.c[member] == bindparam("member"),
+def _pair_delete(table: Any, member: str) -> Prepared:
+    return Prepared(
+        delete(table).where(
+            table.c.directory_id == bindparam("directory"),
+            table.c.group_id == bindparam("group"),
+            table.c[member] == bindparam("member"),
+        )
     )
 
 
@@ -368,7 +361,8 @@ _pair_tables = (
 )
 _pair_deletes = {table.name: _pair_delete(table, member) for table, member in _pair_tables}
 _pair_inserts = {
-    table.name: insert(table).prefix_with("OR IGNORE", dialect="sqlite") for table, _ in _pair_tables
+    table.name: Prepared(insert(table).prefix_with("OR IGNORE", dialect="sqlite"), insert_columns(table))
+    for table, _ in _pair_tables
 }
 
 

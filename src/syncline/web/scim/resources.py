@@ -156,6 +156,7 @@ class ResourceHandlers:
             count=room,
             cursor=wanted.cursor,
             members=not excludes(shown.attributes, shown.excluded, "members", kind),
+            labels=_shows_labels(shown),
         )
 
     @staticmethod
@@ -174,14 +175,18 @@ class ResourceHandlers:
         if kind is ResourceKind.USER:
             return await self._services.resources.user(scope, id_)
         members = not excludes(shown.attributes, shown.excluded, "members", kind)
-        return await self._services.resources.group(scope, id_, members=members)
+        return await self._services.resources.group(scope, id_, members=members, labels=_shows_labels(shown))
 
     async def _written(
         self, context: Context, kind: ResourceKind, command: Command, shown: Projection, *, status: int
     ) -> Answer:
         hidden = excludes(shown.attributes, shown.excluded, "members", kind)
         applied = await self._services.writer.submit(
-            context.directory.scope, command, context.cause, members=not hidden
+            context.directory.scope,
+            command,
+            context.cause,
+            members=not hidden,
+            labels=_shows_labels(shown),
         )
         self._count_quirks(applied.decision.quirks)
         view = applied.view
@@ -192,7 +197,9 @@ class ResourceHandlers:
             if is_large and isinstance(command, PatchGroup):
                 return Answer(204, None, {"ETag": etag(view.version)})
             if view.members is None:
-                whole = await self._services.resources.group(context.directory.scope, view.id, members=True)
+                whole = await self._services.resources.group(
+                    context.directory.scope, view.id, labels=_shows_labels(shown)
+                )
                 view = whole or view
         return self._shown(context, kind, view, shown, status)
 
@@ -209,8 +216,7 @@ class ResourceHandlers:
         if isinstance(view, UserView):
             whole = render_user(view, context.base_url)
         else:
-            named = any((path.name, path.sub) == ("members", "display") for path in shown.attributes)
-            whole = render_group(view, context.base_url, display=named)
+            whole = render_group(view, context.base_url, display=_shows_labels(shown))
         if not shown.attributes and not shown.excluded:
             return whole, whole
         return whole, project(whole, shown.attributes, shown.excluded, kind)
@@ -218,3 +224,8 @@ class ResourceHandlers:
     def _count_quirks(self, quirks: frozenset[str]) -> None:
         for id_ in quirks:
             self._services.kernel.metrics.quirks.labels(id_).inc()
+
+
+def _shows_labels(shown: Projection) -> bool:
+    """Tell whether members are shown with their names, which are returned on request only."""
+    return any((path.name, path.sub) == ("members", "display") for path in shown.attributes)

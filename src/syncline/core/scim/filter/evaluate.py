@@ -166,7 +166,8 @@ def _stands(operator: Operator, sign: int) -> bool:
 
 
 def _contains(definition: Attribute | None, stored: Json, term: Comparison) -> bool:
-    if not isinstance(stored, str) or isinstance(term.value, bool):
+    # A moment has no parts to look for (RFC 7644 §3.4.2.2 gives it the ordering operators).
+    if not isinstance(stored, str) or isinstance(term.value, bool) or _is_date(definition):
         return False
     exact = definition is not None and definition.case_exact
     text, part = (stored, str(term.value)) if exact else (fold(stored), fold(str(term.value)))
