@@ -181,7 +181,7 @@ async def filled(database_url: str) -> AsyncIterator[Filled]:
         reads = Resources(parts)
         scope = place.directory.scope
         users = (await reads.users(scope, ResourceQuery())).items
-        groups = (await reads.groups(scope, ResourceQuery())).items
+        groups = (await reads.groups(scope, ResourceQuery(labels=True))).items
         yield Filled(
             parts,
             place,

@@ -1,0 +1,1 @@
+"""Other people's SCIM checkers and clients against a running Syncline (docs/scim-conformance.md)."""
