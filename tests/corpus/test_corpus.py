@@ -114,10 +114,12 @@ def contents(live: Live, tenant: Tenant) -> list[Any]:
         ):
             rows = select(table).where(table.c.directory_id == tenant.directory_id)
             found.append(sorted(str(row) for row in connection.execute(rows)))
-        events = 0
-        for log in (t.event_inbox, t.event_log):
-            count = select(func.count()).where(log.c.directory_id == tenant.directory_id)
-            events += int(connection.execute(count).scalar_one())
+        # In one statement, since events move from the inbox to the log.
+        inbox, log = (
+            select(func.count()).where(kept.c.directory_id == tenant.directory_id).scalar_subquery()
+            for kept in (t.event_inbox, t.event_log)
+        )
+        events = connection.execute(select(inbox + log)).scalar_one()
         return [*found, events]
 
     return live.run(lambda services: services.kernel.database.write(read))
