@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     data: Path = Field(Path("data"), description="folder of the generated key and the default SQLite file")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    max_connections: int = Field(1000, ge=10, le=100_000, description="connections of clients per process")
+    head_seconds: float = Field(
+        10, ge=1, le=300, description="seconds in which the head of a request must arrive"
+    )
     base_url: str | None = Field(None, description="public address, used in every link and SCIM location")
     mode: Mode = Field(Mode.DEVELOPMENT, description="`production` refuses weak or generated secrets")
     secret_key: SecretStr | None = Field(None, description="seals stored secrets")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -17,10 +18,14 @@ from syncline.obs.logging import get_logger
 from syncline.services.container import Services
 from syncline.store.migrate import upgrade
 from syncline.web.app import build_app
+from syncline.web.connections import ConnectionGuard, ConnectionLimits
 from syncline.workers.runner import run_workers
 
 Companion = Callable[[Services, asyncio.Event], Awaitable[None]]
 _DRAIN_SECONDS = 5
+_IDLE_SECONDS = 75
+# Files that are no connections of clients: the database, webhooks, logs.
+_OTHER_FILES = 400
 _logger = get_logger(__name__)
 
 
@@ -83,9 +88,16 @@ async def _serve(
     services: Services, settings: Settings, listener: socket.socket, stop: asyncio.Event
 ) -> None:
     token = settings.metrics_token
+    overloads = services.kernel.metrics.overloads
+    guard = ConnectionGuard(
+        ConnectionLimits(
+            most=_room(settings.max_connections), head=settings.head_seconds, idle=_IDLE_SECONDS
+        ),
+        lambda reason: overloads.labels(reason).inc(),
+    )
     config = uvicorn.Config(
         build_app(services, metrics_token=token.get_secret_value() if token else None),
-        http="httptools",
+        http=guard.protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -93,7 +105,7 @@ async def _serve(
         server_header=False,
         date_header=False,
         backlog=2048,
-        timeout_keep_alive=75,
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)
@@ -106,6 +118,19 @@ async def _serve(
     server.should_exit = True
     await serving
     stopping.cancel()
+
+
+def _room(wanted: int) -> int:
+    """Return how many connections the process may take, after asking for as many files as that needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = wanted if soft == resource.RLIM_INFINITY else min(wanted, max(soft - _OTHER_FILES, soft // 2))
+    if room < wanted:
+        _logger.warning("connections.limited", wanted=wanted, room=room, open_files=soft)
+    return room
 
 
 def _listen(settings: Settings) -> socket.socket:
