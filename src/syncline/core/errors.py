@@ -76,6 +76,10 @@ class Forbidden(SynclineError):
     default_code = "forbidden"
 
 
+# What was asked for is repeated in the answer, but not all of it when it is no id at all.
+_LONGEST_ID = 200
+
+
 class NotFound(SynclineError):
     """404: nothing of that kind and id here; the same answer for foreign ids and ids that never existed."""
 
@@ -83,6 +87,8 @@ class NotFound(SynclineError):
     default_code = "entity_not_found"
 
     def __init__(self, kind: str, entity_id: str) -> None:
+        if len(entity_id) > _LONGEST_ID:
+            entity_id = entity_id[:_LONGEST_ID] + "…"
         super().__init__(f"{kind} not found: '{entity_id}'.")
         self.kind = kind
         self.entity_id = entity_id

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from syncline.core.errors import Conflict, FieldError, NotFound, ValidationFailed
 from syncline.core.events import is_known_type
-from syncline.core.ids import Prefix
+from syncline.core.ids import Prefix, is_id
 from syncline.core.model import Cause
 from syncline.core.paging import Page, PageRequest
 from syncline.core.signing import MAX_SIGNATURES, SECRET_PREFIX, new_endpoint_secret
@@ -96,7 +96,7 @@ class Endpoints:
             lambda connection: self._masked(
                 connection,
                 environment_id,
-                [_required(store.get(connection, environment_id, endpoint_id), endpoint_id)],
+                [_required(connection, environment_id, endpoint_id)],
             )[0]
         )
 
@@ -134,7 +134,7 @@ class Endpoints:
             await self._checked_url(changes.endpoint_url)
 
         def work(connection: Connection) -> WebhookEndpoint:
-            before = _required(store.get(connection, environment_id, endpoint_id, lock=True), endpoint_id)
+            before = _required(connection, environment_id, endpoint_id, lock=True)
             after = replace(
                 before,
                 endpoint_url=before.endpoint_url if changes.endpoint_url is None else changes.endpoint_url,
@@ -158,10 +158,9 @@ class Endpoints:
 
     async def delete(self, environment_id: str, endpoint_id: str, cause: Cause) -> None:
         """Delete an endpoint with everything that belongs to it. Raises `NotFound`."""
-        removed = await self._kernel.database.write(
+        if not is_id(Prefix.WEBHOOK_ENDPOINT, endpoint_id) or not await self._kernel.database.write(
             lambda connection: store.remove(connection, environment_id, endpoint_id)
-        )
-        if not removed:
+        ):
             raise NotFound(_KIND, endpoint_id)
         _logger.info("endpoint.deleted", endpoint_id=endpoint_id, cause=cause.id)
 
@@ -190,7 +189,7 @@ class Endpoints:
         text, secret = self._new_secret(now, switch_at=max(switch_at or ends, now))
 
         def work(connection: Connection) -> Endpoint:
-            endpoint = _required(store.get(connection, environment_id, endpoint_id, lock=True), endpoint_id)
+            endpoint = _required(connection, environment_id, endpoint_id, lock=True)
             former = [
                 known.id
                 for known in store.secrets_of(connection, environment_id, [endpoint_id], now)[endpoint_id]
@@ -281,7 +280,11 @@ def _url_key(url: str) -> str:
     return exact_key(str(parse_url(url)))
 
 
-def _required(endpoint: Endpoint | None, endpoint_id: str) -> Endpoint:
+def _required(
+    connection: Connection, environment_id: str, endpoint_id: str, *, lock: bool = False
+) -> Endpoint:
+    known = is_id(Prefix.WEBHOOK_ENDPOINT, endpoint_id)
+    endpoint = store.get(connection, environment_id, endpoint_id, lock=lock) if known else None
     if endpoint is None:
         raise NotFound(_KIND, endpoint_id)
     return endpoint
