@@ -142,16 +142,18 @@ async def check_state(api: httpx.AsyncClient, directory: str, log: list[dict[str
             case "dsync.user.deleted":
                 del people_now[data["id"]]
             case "dsync.group.user_added":
-                members[data["group"]["name"]].add(data["user"]["id"])
+                members[data["group"]["id"]].add(data["user"]["id"])
             case "dsync.group.user_removed":
-                members[data["group"]["name"]].remove(data["user"]["id"])
+                members[data["group"]["id"]].remove(data["user"]["id"])
     params = {"directory": directory, "limit": "100"}
     shown = (await api.get("/directory_users", params=params)).json()["data"]
     assert {user["id"]: user["job_title"] for user in shown} == people_now
     held: dict[str, set[str]] = defaultdict(set)
     for user in shown:
         for group in user["groups"]:
-            held[group["name"]].add(user["id"])
-    assert {name: ids for name, ids in members.items() if ids} == dict(held)
-    assert len(held["Everybody"]) == len(shown)
+            held[group["id"]].add(user["id"])
+    assert {id_: ids for id_, ids in members.items() if ids} == dict(held)
+    groups = (await api.get("/directory_groups", params=params)).json()["data"]
+    everybody = next(group["id"] for group in groups if group["name"] == "Everybody")
+    assert len(held[everybody]) == len(shown)
     assert members_of("Everybody")

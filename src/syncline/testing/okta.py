@@ -109,6 +109,11 @@ class SimulatedOkta:
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         for attempt in range(60):
+            if attempt and method == "POST" and path == "/Groups":
+                # Groups have no name of their own, so a repeated creation would make a second one.
+                made = await self._existing(path, body or {})
+                if made is not None:
+                    return made
             try:
                 async with self._session.request(
                     method, self._address + path, json=body, headers=self._headers
@@ -116,7 +121,7 @@ class SimulatedOkta:
                     text = await answer.text()
                     if answer.status == 409 and method == "POST" and attempt:
                         # The first try was carried out and its answer was lost.
-                        return await self._existing(path, body or {})
+                        return await self._existing(path, body or {}) or {}
                     if answer.status not in _RETRIED:
                         if answer.status >= 400:
                             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
@@ -126,11 +131,11 @@ class SimulatedOkta:
             await asyncio.sleep(min(0.1 * 2**attempt, 1.0))
         raise RuntimeError(f"{method} {path}: no answer")
 
-    async def _existing(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _existing(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         name = "userName" if path == "/Users" else "displayName"
         wanted = quote(f'{name} eq "{body[name]}"')
         found = await self._call("GET", f"{path}?filter={wanted}")
-        return dict(found["Resources"][0])
+        return dict(found["Resources"][0]) if found["Resources"] else None
 
 
 def _body(person: Person) -> dict[str, Any]:
