@@ -153,10 +153,15 @@ class Settings(BaseSettings):
         if self.secret_key is None:
             raise ValueError(f"{PREFIX}SECRET_KEY must be set in production mode")
         key = self.secret_key.get_secret_value()
-        if len(key) < MIN_SECRET_KEY or len(set(key)) < 10 or key.lower().startswith(_WEAK):
+        if len(key) < MIN_SECRET_KEY or _is_weak(key):
             raise ValueError(
                 f"{PREFIX}SECRET_KEY is weak: use at least {MIN_SECRET_KEY} random characters, "
                 "for example of `openssl rand -base64 48`"
+            )
+        if self.api_key is not None and _is_weak(_random_part(self.api_key.get_secret_value())):
+            raise ValueError(
+                f"{PREFIX}API_KEY is weak: use random characters after sk_, "
+                "for example of `openssl rand -hex 32`"
             )
         if self.base_url is None:
             raise ValueError(f"{PREFIX}BASE_URL must be set in production mode")
@@ -191,6 +196,15 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
         raise SettingsError(_explain(error)) from None
     except ValueError as error:
         raise SettingsError(f"The settings file cannot be read: {error}") from None
+
+
+def _random_part(api_key: str) -> str:
+    return api_key.removeprefix("sk_").removeprefix("test_").removeprefix("live_")
+
+
+def _is_weak(key: str) -> bool:
+    """Tell whether a key was made by a person: few different characters, or a word that examples use."""
+    return len(set(key)) < 10 or key.lower().startswith(_WEAK)
 
 
 def _explain(error: ValidationError) -> str:

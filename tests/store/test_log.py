@@ -16,7 +16,8 @@ from syncline.core.model import Cause, EventDraft
 from syncline.services.sealing import event_ids
 from syncline.store import log
 from syncline.store import tables as t
-from syncline.store.engine import Database, open_database
+from syncline.store.database import Database
+from syncline.store.engine import open_database
 
 NOW = datetime(2026, 3, 2, 8, 15, tzinfo=UTC)
 CAUSE = Cause("request_1", actor_id="key_7", actor_source="api")
@@ -58,8 +59,8 @@ async def everything(database: Database, environment: str = "environment_a") -> 
 
 async def test_sealed_events_have_dense_positions_and_ids_that_sort_alike(database: Database) -> None:
     await append(database, drafts(700))
-    assert (await seal(database)) == log.Sealed(500, 500, NOW)
-    assert (await seal(database)) == log.Sealed(200, 700, NOW)
+    assert (await seal(database)) == log.Sealed(500, 500, NOW, 0)
+    assert (await seal(database)) == log.Sealed(200, 700, NOW, 0)
     assert await seal(database) is None
 
     rows = await everything(database)

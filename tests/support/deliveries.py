@@ -21,7 +21,7 @@ from syncline.services.kernel import Kernel
 from syncline.services.sealing import Sealer
 from syncline.store import deliveries, log, parked
 from syncline.store import tables as t
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 from syncline.store.parked import Attempt, Parked
 from tests.support.waiting import wait_until
 

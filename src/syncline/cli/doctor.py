@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from syncline.cli.compose import open_services, secret_key
 from syncline.config import Mode, Settings, SettingsError
 from syncline.net.dns import DnsFailure
-from syncline.store.engine import DatabaseUnavailable, database_now, describe_error
+from syncline.store.database import DatabaseUnavailable
+from syncline.store.engine import database_now, describe_error
 from syncline.store.migrate import current_revision, head_revision
 
 _SKEW_SECONDS = 2.0

@@ -39,8 +39,8 @@ def standard_attributes(document: Mapping[str, Json], *, resource_id: str) -> St
     manager = _object(enterprise.get("manager"))
     first_name, last_name = _names(document)
     return StandardAttributes(
-        idp_id=_text(document.get("externalId")) or resource_id,
-        email=_email(document),
+        idp_id=idp_id(document, resource_id),
+        email=email(document),
         username=_text(document.get("userName")),
         first_name=first_name,
         last_name=last_name,
@@ -66,7 +66,12 @@ def standard_attributes(document: Mapping[str, Json], *, resource_id: str) -> St
     )
 
 
-def _email(document: Mapping[str, Json]) -> str | None:
+def idp_id(document: Mapping[str, Json], resource_id: str) -> str:
+    """Return the id under which the provider knows a person: `externalId`, else the SCIM id."""
+    return _text(document.get("externalId")) or resource_id
+
+
+def email(document: Mapping[str, Json]) -> str | None:
     """Return the primary address, else the one for work, else the first, else a userName that is one."""
     usable = [
         (entry, value.strip())

@@ -28,6 +28,8 @@ from syncline.core.model import (
 from syncline.core.scim.resource import same
 from syncline.core.vendor_types import VENDOR_TYPES
 
+_encode = msgspec.json.Encoder().encode
+
 CATALOG: dict[str, type[Event]] = {}
 """Event types that Syncline emits, by name."""
 
@@ -40,6 +42,10 @@ class Event:
     def data(self) -> Json:
         """Return the `data` object of the event."""
         raise NotImplementedError
+
+    def text(self) -> str:
+        """Return `data` as the text that is stored and sent."""
+        return stringify(self.data())
 
 
 E_ = TypeVar("E_", bound=type[Event])
@@ -65,6 +71,27 @@ def builtins(value: wire.Wire) -> dict[str, Json]:
     """Return a wire object as plain JSON values, absent keys left out."""
     converted: dict[str, Json] = msgspec.to_builtins(value)
     return converted
+
+
+def text_of(value: wire.DirectoryUser | wire.DirectoryGroup) -> str:
+    """Return a person or a group as `stringify` writes it.
+
+    What a provider may have put numbers and odd keys into takes the exact way; all else are texts and
+    booleans, which the fast encoder writes as JavaScript does.
+    """
+    if value.raw_attributes or (isinstance(value, wire.DirectoryUser) and value.custom_attributes):
+        return stringify(builtins(value))
+    return _encode(value).decode()
+
+
+def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:
+    return previous_attributes(builtins(before), builtins(after))
+
+
+def _with_previous(
+    before: wire.DirectoryUser | wire.DirectoryGroup, after: wire.DirectoryUser | wire.DirectoryGroup
+) -> str:
+    return f'{text_of(after)[:-1]},"previous_attributes":{stringify(_previous(before, after))}}}'
 
 
 @event("dsync.activated")
@@ -108,6 +135,10 @@ class _UserEvent(Event):
         """Return the directory user."""
         return builtins(self.user)
 
+    def text(self) -> str:
+        """Return the text of `data`."""
+        return text_of(self.user)
+
 
 @event("dsync.user.created")
 class UserCreated(_UserEvent):
@@ -132,8 +163,11 @@ class UserUpdated(Event):
 
     def data(self) -> Json:
         """Return the directory user with `previous_attributes`."""
-        after = builtins(self.user)
-        return after | {"previous_attributes": previous_attributes(builtins(self.before), after)}
+        return builtins(self.user) | {"previous_attributes": _previous(self.before, self.user)}
+
+    def text(self) -> str:
+        """Return the text of `data`."""
+        return _with_previous(self.before, self.user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +177,10 @@ class _GroupEvent(Event):
     def data(self) -> Json:
         """Return the directory group."""
         return builtins(self.group)
+
+    def text(self) -> str:
+        """Return the text of `data`."""
+        return text_of(self.group)
 
 
 @event("dsync.group.created")
@@ -165,8 +203,11 @@ class GroupUpdated(Event):
 
     def data(self) -> Json:
         """Return the directory group with `previous_attributes`."""
-        after = builtins(self.group)
-        return after | {"previous_attributes": previous_attributes(builtins(self.before), after)}
+        return builtins(self.group) | {"previous_attributes": _previous(self.before, self.group)}
+
+    def text(self) -> str:
+        """Return the text of `data`."""
+        return _with_previous(self.before, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +222,11 @@ class _MembershipEvent(Event):
             "user": builtins(self.user),
             "group": builtins(self.group),
         }
+
+    def text(self) -> str:
+        """Return the text of `data`."""
+        directory_id = stringify(self.user.directory_id)
+        return f'{{"directory_id":{directory_id},"user":{text_of(self.user)},"group":{text_of(self.group)}}}'
 
 
 @event("dsync.group.user_added")
@@ -386,7 +432,7 @@ def draft(
         organization_id=organization_id,
         directory_id=directory_id,
         type=occurred.name,
-        body=stringify(occurred.data()),
+        body=occurred.text(),
         recorded_at=recorded_at,
         user_id=user_id,
         group_id=group_id,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from ulid_transform import bytes_to_ulid
+
 RANDOMNESS_BYTES = 10
 MAX_TIME_MS = (1 << 48) - 1
 
@@ -12,7 +14,6 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 # 26 characters hold 130 bits, a ULID has 128: the first character is at most 7.
 _ULID = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class Prefix(StrEnum):
@@ -48,8 +49,7 @@ def new_ulid(at_ms: int, randomness: bytes) -> str:
         raise ValueError(f"a ULID cannot hold the time {at_ms}")
     if len(randomness) != RANDOMNESS_BYTES:
         raise ValueError(f"a ULID takes {RANDOMNESS_BYTES} random bytes, not {len(randomness)}")
-    number = (at_ms << 80) | int.from_bytes(randomness, "big")
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+    return bytes_to_ulid(at_ms.to_bytes(6, "big") + randomness)
 
 
 def make_id(prefix: Prefix, ulid: str) -> str:

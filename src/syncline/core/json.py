@@ -38,6 +38,7 @@ _LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
 _INTEGER_KEY = re.compile(r"0|[1-9][0-9]{0,9}")
 _MAX_INTEGER_KEY = 2**32 - 2
 
+_NESTING: frozenset[type] = frozenset({dict, list})
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -154,13 +155,14 @@ def _check_keys(value: Json) -> int:
             count += len(node)
             keys = tuple(node)
             if keys not in distinct:
-                if len({fold(key) for key in keys}) == len(keys):
+                folded = map(str.lower, keys) if "".join(keys).isascii() else map(fold, keys)
+                if len(set(folded)) == len(keys):
                     distinct.add(keys)
                 else:
                     _check_spellings(node)
-            stack += [child for child in node.values() if isinstance(child, (dict, list))]
+            stack += [child for child in node.values() if child.__class__ in _NESTING]
         elif isinstance(node, list):
-            stack += [child for child in node if isinstance(child, (dict, list))]
+            stack += [child for child in node if child.__class__ in _NESTING]
     return count
 
 

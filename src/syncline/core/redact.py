@@ -65,7 +65,7 @@ _SECRET_TEXT = re.compile(
     r"""
     \b(?:sk|scim|whsec)_[A-Za-z0-9+/_-]{16,}={0,2}
     | \b(?:Bearer|Basic|Digest|Negotiate)[ \t]{1,8}[A-Za-z0-9._~+/=:-]{8,}
-    | \beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?
+    | \beyJ[A-Za-z0-9_-]{8,1000}+\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?
     | (?<=token=)[A-Za-z0-9._~%+/-]{8,}
     | -----BEGIN\ [A-Z ]{0,40}PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]{0,40}PRIVATE\ KEY-----|\Z)
     """,

@@ -18,7 +18,7 @@ from syncline.core.json import Json
 
 def iso(moment: datetime) -> str:
     """Return `2026-01-15T12:00:00.000Z`: UTC with exactly three fraction digits."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):

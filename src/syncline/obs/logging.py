@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from syncline.core.redact import redact_event
+from syncline.obs.tracebacks import describe_exception
 
 
 class LogStyle(StrEnum):
@@ -45,6 +46,11 @@ def configure(*, level: str = "info", style: LogStyle = LogStyle.JSON, stream: T
     )
 
 
+def is_debugging() -> bool:
+    """Tell whether debug lines are wanted, where merely asking the logger would cost too much."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of a module: `log.info("directory.linked", directory_id=…)`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
@@ -55,6 +61,13 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Processor: replace secrets, omit bodies; runs after tracebacks have become text."""
     internal = {key: event.pop(key) for key in ("_record", "_from_structlog") if key in event}
     return {**redact_event(event), **internal}
+
+
+def first_line_of_others(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Processor: keep the first line of a library's text; asyncio puts whole exceptions into the others."""
+    if not event.get("_from_structlog") and isinstance(event.get("event"), str):
+        event["event"] = event["event"].partition("\n")[0]
+    return event
 
 
 def _shared() -> list[Processor]:
@@ -76,7 +89,8 @@ def _formatter(style: LogStyle, *, colors: bool) -> logging.Formatter:
         foreign_pre_chain=_shared(),
         processors=[
             structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(describe_exception),
+            first_line_of_others,
             redact,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             renderer,

@@ -16,7 +16,7 @@ from syncline.services.kernel import Kernel
 from syncline.services.keyring import digest
 from syncline.store import api_keys as store
 from syncline.store.api_keys import ApiKey as ApiKey
-from syncline.store.engine import Connection, DatabaseUnavailable, UniqueViolation
+from syncline.store.database import Connection, DatabaseUnavailable, UniqueViolation
 
 SCOPES = ("read", "write", "admin")
 """Each scope includes the ones before it."""

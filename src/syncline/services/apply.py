@@ -10,16 +10,17 @@ from zlib import crc32
 from syncline import faults
 from syncline.core.commands import Command, Decision
 from syncline.core.errors import Overloaded
-from syncline.core.model import Cause, GroupRecord, Scope
+from syncline.core.model import Cause, DirectoryId, GroupRecord, Scope
 from syncline.core.scim import errors
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.resource import GroupView, UserView
 from syncline.obs.logging import get_logger
-from syncline.services.batch import BatchResult, Outcome, Request, run_batch
+from syncline.services.batch import AtOnce, BatchResult, Outcome, Request, run_at_once, run_batch
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import event_ids, sealed_events
 from syncline.store import log
-from syncline.store.engine import Connection, DatabaseUnavailable, UniqueViolation
+from syncline.store.at_once import Known, read_known
+from syncline.store.database import Connection, DatabaseUnavailable, UniqueViolation
 from syncline.store.members import members_of
 
 _logger = get_logger(__name__)
@@ -29,6 +30,7 @@ CAPACITY = 2_000
 POSTGRES_LANES = 4
 MEMBERS_ANSWERED = 1_000
 _RETRY_AFTER = 1
+_KNOWN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class _Lane:
         self._jobs: deque[_Job] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
+        # Directories as this lane left them; what somebody else has changed since is noticed by the write.
+        self._known: dict[DirectoryId, Known] = {}
 
     def enqueue(self, request: Request) -> asyncio.Future[Outcome]:
         """Queue a command. Raises `Overloaded`."""
@@ -161,6 +165,8 @@ class _Lane:
     async def _transact(self, batch: list[_Job]) -> None:
         requests = [job.request for job in batch]
         kernel = self._kernel
+        if await self._at_once(batch, requests):
+            return
 
         def work(connection: Connection) -> tuple[BatchResult, dict[str, log.Sealed]]:
             result = run_batch(kernel, connection, requests)
@@ -180,9 +186,31 @@ class _Lane:
         for environment in result.inbox:
             if environment not in sealed:
                 kernel.appended.notify(environment)
-        for job, outcome in zip(batch, result.outcomes, strict=True):
-            if not job.future.done():
-                job.future.set_result(outcome)
+        _settle(batch, result)
+
+    async def _at_once(self, batch: list[_Job], requests: list[Request]) -> bool:
+        """Carry out a batch of one directory in one statement; False if it has to go the long way."""
+        kernel = self._kernel
+        directory_id = requests[0].scope.directory_id
+        if kernel.database.single_writer or any(r.scope.directory_id != directory_id for r in requests):
+            return False
+        held = self._known.pop(directory_id, None)
+
+        def work(connection: Connection) -> AtOnce | None:
+            known = held or read_known(connection, directory_id)
+            return None if known is None else run_at_once(kernel, connection, requests, known)
+
+        done = await kernel.database.at_once(work)
+        if done is None:
+            return False
+        faults.hit("apply.after_commit")
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[directory_id] = done.known
+        if done.sealed is not None:
+            sealed_events(kernel, done.known.directory.environment_id, done.sealed)
+        _settle(batch, done.result)
+        return True
 
     def _fail_one(self, job: _Job, error: Exception) -> None:
         if isinstance(error, UniqueViolation):
@@ -190,6 +218,12 @@ class _Lane:
         else:
             _logger.error("command failed", command=type(job.request.command).__name__, exc_info=error)
         _fail([job], error)
+
+
+def _settle(batch: list[_Job], result: BatchResult) -> None:
+    for job, outcome in zip(batch, result.outcomes, strict=True):
+        if not job.future.done():
+            job.future.set_result(outcome)
 
 
 def _fail(batch: list[_Job], error: Exception) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncline import faults
 from syncline.core.commands import Command, Decision
 from syncline.core.decide import Minting, decide, first_needs
 from syncline.core.events import ChangeEvents
@@ -15,8 +16,11 @@ from syncline.core.scim.errors import ScimError
 from syncline.core.scim.resource import GroupRef, UserView, group_label
 from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.services.kernel import Kernel
-from syncline.store import log
-from syncline.store.engine import Connection
+from syncline.services.sealing import event_ids
+from syncline.store import at_once, log
+from syncline.store.at_once import Known
+from syncline.store.database import Connection
+from syncline.store.log import Sealed
 from syncline.store.scim_reads import user_view
 from syncline.store.working_rows import Dirty, flush, load_needs, lock_directories
 
@@ -63,15 +67,49 @@ def run_batch(kernel: Kernel, connection: Connection, requests: Sequence[Request
     return BatchResult(outcomes, batch.inbox)
 
 
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """A batch written by one statement: its outcomes, the directory as it was left, its sealed events."""
+
+    result: BatchResult
+    known: Known
+    sealed: Sealed | None
+
+
+def run_at_once(
+    kernel: Kernel, connection: Connection, requests: Sequence[Request], known: Known
+) -> AtOnce | None:
+    """Carry out commands of one directory, read without locks; None if that came to nothing.
+
+    Nothing has been written then, and the commands have to be carried out by `run_batch`.
+    """
+    directory = known.directory
+    batch = _Batch(kernel, connection, {directory.id: directory})
+    batch.load(requests)
+    outcomes = [batch.carry_out(request) for request in requests]
+    faults.hit("apply.before_commit")
+    dirty = batch.dirty[directory.id]
+    if not dirty:
+        still = at_once.is_current(connection, known)
+        return AtOnce(BatchResult(outcomes, {}), known, None) if still else None
+    if not at_once.is_possible(dirty):
+        return None
+    events = batch.inbox.get(directory.environment_id, [])
+    written = at_once.write(
+        connection, known, batch.rows[directory.id], dirty, events, batch.now, event_ids(kernel.random)
+    )
+    return None if written is None else AtOnce(BatchResult(outcomes, {}), written.known, written.sealed)
+
+
 class _Batch:
     def __init__(
         self, kernel: Kernel, connection: Connection, directories: dict[DirectoryId, Directory]
     ) -> None:
         self._kernel = kernel
         self._connection = connection
-        self._now = kernel.clock()
-        self._rows = {id_: WorkingSet(directory) for id_, directory in directories.items()}
-        self._dirty = {id_: Dirty() for id_ in directories}
+        self.now = kernel.clock()
+        self.rows = {id_: WorkingSet(directory) for id_, directory in directories.items()}
+        self.dirty = {id_: Dirty() for id_ in directories}
         self.inbox: dict[str, list[dict[str, Any]]] = {}
 
     def load(self, requests: Sequence[Request]) -> None:
@@ -80,12 +118,12 @@ class _Batch:
         for request in requests:
             needs.setdefault(request.scope.directory_id, Needs()).update(first_needs(request.command))
         for directory_id, wanted in needs.items():
-            if directory_id in self._rows:
-                load_needs(self._connection, self._rows[directory_id], wanted)
+            if directory_id in self.rows:
+                load_needs(self._connection, self.rows[directory_id], wanted)
 
     def carry_out(self, request: Request) -> Outcome:
         """Decide one command and make its effects visible to the ones after it."""
-        rows = self._rows.get(request.scope.directory_id)
+        rows = self.rows.get(request.scope.directory_id)
         if rows is None or rows.directory.environment_id != request.scope.environment_id:
             return errors.unauthorized()
         try:
@@ -98,20 +136,20 @@ class _Batch:
 
     def write(self) -> None:
         """Write every change."""
-        for directory_id, rows in sorted(self._rows.items()):
-            flush(self._connection, rows, self._dirty[directory_id], self._now)
+        for directory_id, rows in sorted(self.rows.items()):
+            flush(self._connection, rows, self.dirty[directory_id], self.now)
 
     def _decide(self, command: Command, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
         while True:
             try:
-                return decide(command, rows, Minting(self._now, self._kernel.ids.ulid))
+                return decide(command, rows, Minting(self.now, self._kernel.ids.ulid))
             except Missing as missing:
                 load_needs(self._connection, rows, missing.needs)
 
     def _take(self, rows: WorkingSet, decision: Decision, changes: ChangeSet, cause: Cause) -> None:
-        rows.apply(changes, self._now)
-        self._dirty[rows.directory.id].add(changes)
-        drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self._now).of(
+        rows.apply(changes, self.now)
+        self.dirty[rows.directory.id].add(changes)
+        drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self.now).of(
             changes, decision.group_ids
         )
         events = log.inbox_rows(drafts, cause)

@@ -17,15 +17,23 @@ class Coalescer(Generic[K, V]):
     """
 
     def __init__(
-        self, load: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, in_flight: int = 2
+        self,
+        load: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
+        *,
+        collects: bool = True,
+        in_flight: int = 2,
     ) -> None:
+        """`collects`: False where a query is done at once and nothing is won by waiting for others."""
         self._load = load
+        self._collects = collects
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._idle = in_flight
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V | None:
         """Return the value of a key, None if there is none. Raises what the query raises."""
+        if not self._collects:
+            return (await self._load((key,))).get(key)
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from syncline import faults
 from syncline.net.policy import AddressRefused, parse_url
 from syncline.obs.logging import get_logger
+from syncline.services.coalesce import Coalescer
 from syncline.services.delivery_settings import DispatchSettings
-from syncline.services.delivery_turn import Turn
+from syncline.services.delivery_turn import Shared, Turn
 from syncline.services.kernel import Kernel
+from syncline.services.keyring import SealBroken
 from syncline.store import deliveries, parked
+from syncline.store.database import Connection, DatabaseUnavailable
 from syncline.store.deliveries import Claim, Due, LeaseLost
 from syncline.store.endpoints import EndpointState
-from syncline.store.engine import Connection, DatabaseUnavailable
 
 _logger = get_logger(__name__)
 _LOOK_ROWS = 500
@@ -36,6 +40,7 @@ class Dispatcher:
     def __init__(self, kernel: Kernel, settings: DispatchSettings | None = None) -> None:
         self._kernel = kernel
         self._settings = settings or DispatchSettings()
+        self._shared = Shared(kernel, self._settings, Coalescer(self._changed_at).get)
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._hosts: Counter[Host] = Counter()
         self._woken: set[str] = set()
@@ -177,7 +182,7 @@ class Dispatcher:
             self._wake.set()
 
     async def _take_turn(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
-        turn = Turn(self._kernel, self._settings, claim, begun=begun, stop=stop)
+        turn = Turn(self._shared, claim, begun=begun, stop=stop)
         try:
             if await turn.run():
                 self._woken.add(claim.environment_id)
@@ -188,10 +193,19 @@ class Dispatcher:
         except DatabaseUnavailable as error:
             # The lease runs out by itself.
             _logger.warning("turn.lost_database", endpoint_id=claim.id, error=str(error))
+        except SealBroken as broken:
+            self._kernel.metrics.loop_errors.labels("dispatch turn").inc()
+            _logger.error("endpoint.secret_unreadable", endpoint_id=claim.id, error=str(broken))
+            await self._hold(claim)
         except Exception:
             self._kernel.metrics.loop_errors.labels("dispatch turn").inc()
             _logger.exception("turn.failed", endpoint_id=claim.id)
             await self._hold(claim)
+
+    async def _changed_at(self, endpoint_ids: Sequence[str]) -> dict[str, datetime]:
+        return await self._kernel.database.look_up(
+            lambda connection: deliveries.changed_at(connection, endpoint_ids)
+        )
 
     async def _hold(self, claim: Claim) -> None:
         """Let an endpoint rest whose turn failed for a reason of ours."""

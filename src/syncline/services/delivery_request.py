@@ -39,16 +39,21 @@ class Sent:
     retry_after: timedelta | None = None
 
 
-def secret_place(secret_id: str) -> str:
-    """Return the context under which an endpoint's secret is sealed."""
-    return place("endpoint_secrets", secret_id, "sealed")
+def secret_place(environment_id: str, endpoint_id: str, secret_id: str) -> str:
+    """Return the context under which an endpoint's secret is sealed.
+
+    With the endpoint in it, a whole row that somebody gives to another endpoint does not open either.
+    """
+    return place("endpoint_secrets", f"{environment_id}/{endpoint_id}/{secret_id}", "sealed")
 
 
-def open_secrets(kernel: Kernel, secrets: Sequence[EndpointSecret]) -> list[SigningSecret]:
-    """Return secrets in the clear, in the order given. Raises `SealBroken`."""
+def open_secrets(
+    kernel: Kernel, environment_id: str, endpoint_id: str, secrets: Sequence[EndpointSecret]
+) -> list[SigningSecret]:
+    """Return an endpoint's secrets in the clear, in the order given. Raises `SealBroken`."""
     return [
         SigningSecret(
-            kernel.keyring.open(secret.sealed, secret_place(secret.id)).decode(),
+            kernel.keyring.open(secret.sealed, secret_place(environment_id, endpoint_id, secret.id)).decode(),
             secret.switch_at,
             secret.expires_at,
         )

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from syncline.core.retry import Outcome, next_delay
-from syncline.store.engine import Connection, database_now
+from syncline.store.database import Connection
+from syncline.store.engine import database_now
 
 
 class Delay(Protocol):

@@ -24,8 +24,8 @@ from syncline.services.delivery_request import Sent, SigningSecret, open_secrets
 from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.kernel import Kernel
 from syncline.store import deliveries, endpoints, log, parked
+from syncline.store.database import Connection, DatabaseUnavailable, T
 from syncline.store.deliveries import Claim, Ending, Progress, Saved
-from syncline.store.engine import Connection, DatabaseUnavailable, T
 from syncline.store.parked import Attempt, Parked, ParkedState
 
 _logger = get_logger(__name__)
@@ -33,6 +33,19 @@ _READ_ROWS = 50
 # How far one read of the log may look for subscribed types.
 _READ_POSITIONS = 10_000
 _DATABASE_PAUSE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the turns of a process share.
+
+    `changed_at` says when the owner of an endpoint last changed it, None if it is gone; many turns ask it
+    at once.
+    """
+
+    kernel: Kernel
+    settings: DispatchSettings
+    changed_at: Callable[[str], Awaitable[datetime | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +68,16 @@ class _Unsaved:
 class Turn:
     """Delivers to one claimed endpoint until nothing is left, time is up, or `stop` is set."""
 
-    def __init__(
-        self, kernel: Kernel, settings: DispatchSettings, claim: Claim, *, begun: float, stop: asyncio.Event
-    ) -> None:
+    def __init__(self, shared: Shared, claim: Claim, *, begun: float, stop: asyncio.Event) -> None:
         """`begun` is the event loop's time before the claim was asked for."""
-        self._kernel = kernel
-        self._settings = settings
+        self._shared = shared
+        self._kernel = shared.kernel
+        self._settings = shared.settings
         self._claim = claim
         self._stop = stop
         self._begun = begun
         self._time = asyncio.get_running_loop().time
-        self._lease_ends = begun + settings.lease.total_seconds()
+        self._lease_ends = begun + self._settings.lease.total_seconds()
         self._saved_at = begun
         self._cursor = claim.cursor
         self._failures = claim.consecutive_failures
@@ -101,6 +113,10 @@ class Turn:
                 self._claim = replace(self._claim, wake=saved.wake)
                 self._at_head = False
                 continue
+            if not await self._is_unchanged():
+                # Paused, deleted, or with another address or secret: the next turn reads what holds now.
+                await self._save(Ending.RELEASE)
+                break
             if self._time() + self._settings.send_seconds > self._lease_ends:
                 await self._save(Ending.KEEP)
             await self._attempt(step)
@@ -121,8 +137,13 @@ class Turn:
             return secrets[claim.id], parked.waiting(connection, claim.id)
 
         secrets, rows = await self._persistently(lambda: self._kernel.database.read(work))
-        self._secrets = open_secrets(self._kernel, secrets)
+        self._secrets = open_secrets(self._kernel, claim.environment_id, claim.id, secrets)
         self._lanes = Lanes(rows)
+
+    async def _is_unchanged(self) -> bool:
+        """Ask before each request, so that a change holds from the moment its owner is told of it."""
+        changed_at = await self._persistently(lambda: self._shared.changed_at(self._claim.id))
+        return changed_at == self._claim.updated_at
 
     async def _next(self) -> _Step | None:
         """Return what to send, from the log and from the lanes in turn; None if nothing is due."""

@@ -31,8 +31,8 @@ from syncline.services.kernel import Kernel
 from syncline.services.tokens import issue, locked, present
 from syncline.store import directories as store
 from syncline.store import log
+from syncline.store.database import Connection
 from syncline.store.directories import DirectoryFilter as DirectoryFilter
-from syncline.store.engine import Connection
 from syncline.store.product_reads import inactive_users
 from syncline.store.types import from_ms, to_ms
 from syncline.store.working_rows import Dirty, flush, load_needs

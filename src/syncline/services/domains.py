@@ -29,7 +29,7 @@ from syncline.obs.logging import get_logger
 from syncline.services.kernel import Kernel
 from syncline.store import log
 from syncline.store import organizations as store
-from syncline.store.engine import Connection, UniqueViolation
+from syncline.store.database import Connection, UniqueViolation
 from syncline.store.organizations import Domain
 
 VERIFICATION_PERIOD = timedelta(days=30)

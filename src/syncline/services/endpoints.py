@@ -19,8 +19,8 @@ from syncline.services.delivery_request import secret_place
 from syncline.services.kernel import Kernel
 from syncline.store import endpoints as store
 from syncline.store import log
+from syncline.store.database import Connection, UniqueViolation
 from syncline.store.endpoints import Endpoint, EndpointSecret, EndpointState
-from syncline.store.engine import Connection, UniqueViolation
 from syncline.store.rows import exact_key
 from syncline.store.types import from_ms, to_ms
 
@@ -76,7 +76,7 @@ class Endpoints:
             created_at=now,
             updated_at=now,
         )
-        text, secret = self._new_secret(now, switch_at=now)
+        text, secret = self._new_secret(environment_id, endpoint.id, now, switch_at=now)
 
         def work(connection: Connection) -> None:
             head = log.head(connection, environment_id).position
@@ -186,7 +186,9 @@ class Endpoints:
         if switch_at is not None and switch_at > ends:
             # Nothing could sign between the end of the overlap and that moment.
             raise ValidationFailed([FieldError("switch_at", "switch_at_invalid")])
-        text, secret = self._new_secret(now, switch_at=max(switch_at or ends, now))
+        text, secret = self._new_secret(
+            environment_id, endpoint_id, now, switch_at=max(switch_at or ends, now)
+        )
 
         def work(connection: Connection) -> Endpoint:
             endpoint = _required(connection, environment_id, endpoint_id, lock=True)
@@ -215,10 +217,13 @@ class Endpoints:
             raise ValidationFailed([error], refusal.reason, code="invalid_url") from None
         return _url_key(url)
 
-    def _new_secret(self, now: datetime, *, switch_at: datetime) -> tuple[str, EndpointSecret]:
+    def _new_secret(
+        self, environment_id: str, endpoint_id: str, now: datetime, *, switch_at: datetime
+    ) -> tuple[str, EndpointSecret]:
         text = new_endpoint_secret(self._kernel.random(_SECRET_BYTES))
         secret_id = self._kernel.ids.ulid()
-        sealed = self._kernel.keyring.seal(text.encode(), secret_place(secret_id))
+        context = secret_place(environment_id, endpoint_id, secret_id)
+        sealed = self._kernel.keyring.seal(text.encode(), context)
         return text, EndpointSecret(secret_id, sealed, text[-4:], now, switch_at, None)
 
     def _masked(

@@ -7,7 +7,7 @@ from syncline.core.ids import Prefix
 from syncline.core.model import InactiveUsers
 from syncline.services.kernel import Kernel
 from syncline.store import environments as store
-from syncline.store.engine import UniqueViolation
+from syncline.store.database import UniqueViolation
 from syncline.store.environments import Environment as Environment
 
 DEFAULT_NAME = "default"

@@ -14,7 +14,7 @@ from syncline.core.ids import Prefix, is_id
 from syncline.core.paging import DEFAULT_LIMIT, Order
 from syncline.services.kernel import Kernel
 from syncline.store import log
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 from syncline.store.log import LogFilter
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from syncline.services.kernel import Kernel
 from syncline.store import log
-from syncline.store.engine import DatabaseUnavailable
+from syncline.store.database import DatabaseUnavailable
 
 _SECONDS = 3.0
 

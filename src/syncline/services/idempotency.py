@@ -11,7 +11,7 @@ from syncline.core.errors import Conflict, FieldError, ValidationFailed
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import place
 from syncline.store import idempotency as store
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 
 MAX_KEY = 255
 _HOLD = timedelta(seconds=60)

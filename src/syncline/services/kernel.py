@@ -12,8 +12,8 @@ from syncline.obs.metrics import Metrics
 from syncline.services.idsource import Clock, IdSource, RandomBytes
 from syncline.services.keyring import Keyring
 from syncline.services.signals import Signal
-from syncline.store.engine import Database, T, Work
-from syncline.store.engine import DatabaseUnavailable as DatabaseUnavailable
+from syncline.store.database import Database, T, Work
+from syncline.store.database import DatabaseUnavailable as DatabaseUnavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,12 +29,13 @@ from syncline.services.kernel import Kernel
 from syncline.store import directories as directory_store
 from syncline.store import log
 from syncline.store import organizations as store
-from syncline.store.engine import Connection, UniqueViolation
+from syncline.store.database import Connection, UniqueViolation
 from syncline.store.organizations import Domain, Organization
 from syncline.store.organizations import OrganizationFilter as OrganizationFilter
 
 MAX_NAME = 255
 MAX_EXTERNAL_ID = 128
+MAX_DOMAINS = 1_000
 MAX_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 600
 _KIND = "Organization"
 
@@ -337,9 +338,11 @@ def _is_plain(text: str) -> bool:
 
 
 def _checked_domains(given: OrganizationChanges) -> dict[str, bool]:
-    """Return the wanted domains and whether each is verified, in order."""
+    """Return the wanted domains and whether each is verified, in order. Raises `ValidationFailed`."""
     if given.domains is UNSET:
         return {}
+    if len(given.domains) > MAX_DOMAINS:
+        raise ValidationFailed([FieldError("domain_data", "domain_data_invalid")])
     return {checked_name(one.domain): one.verified for one in given.domains}
 
 

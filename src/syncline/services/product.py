@@ -15,7 +15,7 @@ from syncline.core.paging import Page, PageRequest, Span
 from syncline.services.kernel import Kernel
 from syncline.services.tokens import present
 from syncline.store import product_reads as store
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 from syncline.store.product_reads import ShownGroup, ShownUser, UserFilter
 
 

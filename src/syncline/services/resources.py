@@ -23,7 +23,7 @@ from syncline.core.text import fold, index_key
 from syncline.services.coalesce import Coalescer
 from syncline.services.kernel import Kernel
 from syncline.store import scim_reads as store
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 from syncline.store.scim_reads import PageQuery, Position
 from syncline.store.scim_values import Place
 
@@ -75,8 +75,9 @@ class Resources:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._users = Coalescer(self._load_users)
-        self._names = Coalescer(self._load_names)
+        collects = not kernel.database.looks_up_in_place
+        self._users = Coalescer(self._load_users, collects=collects)
+        self._names = Coalescer(self._load_names, collects=collects)
 
     async def user(self, scope: Scope, user_id: str) -> UserView | None:
         """Return a live user of the directory, None if there is none with that id."""

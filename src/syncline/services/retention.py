@@ -9,7 +9,7 @@ from functools import partial
 from syncline.obs.logging import get_logger
 from syncline.services.kernel import Kernel
 from syncline.store import endpoints, upkeep
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 
 _logger = get_logger(__name__)
 

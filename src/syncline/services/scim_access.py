@@ -20,7 +20,7 @@ from syncline.services.kernel import Kernel
 from syncline.services.keyring import digest
 from syncline.store import log
 from syncline.store import scim_access as store
-from syncline.store.engine import Connection, DatabaseUnavailable
+from syncline.store.database import Connection, DatabaseUnavailable
 from syncline.store.scim_access import Credential
 
 _USE_RECORDED_EVERY = timedelta(minutes=1)
@@ -37,7 +37,9 @@ class ScimAccess:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._credentials: Coalescer[str, Credential] = Coalescer(self._load)
+        self._credentials: Coalescer[str, Credential] = Coalescer(
+            self._load, collects=not kernel.database.looks_up_in_place
+        )
         self._noted: dict[str, datetime] = {}
         self._unwritten: dict[str, datetime] = {}
         self._writing: asyncio.Task[None] | None = None

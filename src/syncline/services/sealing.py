@@ -12,7 +12,7 @@ from syncline.obs.logging import get_logger
 from syncline.services.idsource import RandomBytes
 from syncline.services.kernel import Kernel
 from syncline.store import log
-from syncline.store.engine import Connection, DatabaseUnavailable
+from syncline.store.database import Connection, DatabaseUnavailable
 
 _BUSY_SECONDS, _IDLE_SECONDS, _TROUBLE_SECONDS = 0.005, 0.25, 1.0
 _logger = get_logger(__name__)
@@ -72,7 +72,8 @@ def sealed_events(kernel: Kernel, environment_id: str, sealed: log.Sealed) -> No
     kernel.metrics.events_sealed.inc(sealed.count)
     kernel.metrics.seal_batch.observe(sealed.count)
     kernel.metrics.seal_lag_seconds.observe(max(0.0, (kernel.clock() - sealed.oldest).total_seconds()))
-    kernel.sealed.notify(environment_id)
+    if sealed.woken:
+        kernel.sealed.notify(environment_id)
 
 
 def event_ids(random: RandomBytes) -> Callable[[int], str]:

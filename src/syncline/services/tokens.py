@@ -16,8 +16,8 @@ from syncline.services.kernel import Kernel
 from syncline.services.keyring import digest
 from syncline.store import directories as store
 from syncline.store import log
+from syncline.store.database import Connection
 from syncline.store.directories import Token as Token
-from syncline.store.engine import Connection
 from syncline.store.types import from_ms, to_ms
 
 _logger = get_logger(__name__)

@@ -117,6 +117,7 @@ _waiting = (
 )
 _due = Prepared(_waiting)
 _due_in = Prepared(_waiting.where(among(_c.environment_id, "environments")))
+_changed_at = Prepared(select(_c.id, _c.updated_at).where(among(_c.id, "endpoints")))
 _claim = (
     select(t.webhook_endpoints)
     .where(among(_c.id, "ids"), _claimable())
@@ -145,6 +146,12 @@ def due(
     else:
         rows = _due_in.all(connection, parameters | {"environments": sorted(environments)})
     return [Due(row.id, row.environment_id, row.endpoint_url) for row in rows]
+
+
+def changed_at(connection: Connection, endpoint_ids: Sequence[str]) -> dict[str, datetime]:
+    """Return when owners last changed their endpoints, without those that are gone."""
+    rows = _changed_at.all(connection, {"endpoints": list(endpoint_ids)})
+    return {row.id: row.updated_at for row in rows}
 
 
 def claim(connection: Connection, ids: Sequence[str], now: datetime, lease: timedelta) -> list[Claim]:

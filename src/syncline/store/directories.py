@@ -84,7 +84,7 @@ def change(connection: Connection, directory: Directory) -> None:
     connection.execute(
         update(t.directories)
         .where(_c.environment_id == directory.environment_id, _c.id == directory.id)
-        .values(_changeable(directory))
+        .values({**_changeable(directory), "revision": _c.revision + 1})
     )
 
 

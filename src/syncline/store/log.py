@@ -81,13 +81,17 @@ _write_log = Prepared(
         " counted AS (INSERT INTO directory_heads (environment_id, directory_id, sequence)"
         " SELECT :environment, * FROM unnest(:directories, :sequences)"
         " ON CONFLICT (directory_id) DO UPDATE SET sequence = excluded.sequence),"
-        " woken AS (UPDATE webhook_endpoints SET wake = wake + 1 WHERE environment_id = :environment)"
-        " INSERT INTO event_log (environment_id, position, event_id, organization_id, directory_id,"
-        " directory_sequence, type, user_id, group_id, cause, actor, body, recorded_at, sealed_at)"
+        " woken AS (UPDATE webhook_endpoints SET wake = wake + 1 WHERE environment_id = :environment"
+        " RETURNING 1),"
+        " written AS (INSERT INTO event_log (environment_id, position, event_id, organization_id,"
+        " directory_id, directory_sequence, type, user_id, group_id, cause, actor, body, recorded_at,"
+        " sealed_at)"
         " SELECT :environment, * FROM unnest(:log_position, :log_event_id, :log_organization_id,"
         " :log_directory_id, :log_directory_sequence, :log_type, :log_user_id, :log_group_id, :log_cause,"
-        " :log_actor, :log_body, :log_recorded_at, :log_sealed_at)"
-    ).bindparams(
+        " :log_actor, :log_body, :log_recorded_at, :log_sealed_at))"
+        " SELECT count(*) AS woken FROM woken"
+    )
+    .bindparams(
         bindparam("environment", type_=Text()),
         bindparam("to", type_=BigInteger()),
         bindparam("ms", type_=BigInteger()),
@@ -98,6 +102,7 @@ _write_log = Prepared(
             for name in _LOG_COLUMNS
         ),
     )
+    .columns(woken=BigInteger())
 )
 _waiting = select(_inbox.environment_id).distinct()
 
@@ -147,6 +152,8 @@ class Sealed:
     count: int
     position: int
     oldest: datetime
+    # How many webhook endpoints were told.
+    woken: int
 
 
 def seal(
@@ -251,13 +258,13 @@ def _number(
     if connection.dialect.name == "postgresql":
         columns = {f"log_{name}": [_plain(row[name]) for row in sealed] for name in _LOG_COLUMNS}
         heads = {"directories": list(sequences), "sequences": list(sequences.values())}
-        _write_log.run(connection, {**moved, **heads, **columns})
+        woken = int(_write_log.one_or_none(connection, {**moved, **heads, **columns}).woken)
     else:
         _insert_log.run(connection, sealed)
         _move_head.run(connection, moved)
         _set_directory_heads(connection, head.environment_id, sequences)
-        _wake_endpoints.run(connection, {"environment": head.environment_id})
-    return Sealed(len(rows), position, min(row["recorded_at"] for row in rows))
+        woken = _wake_endpoints.run(connection, {"environment": head.environment_id})
+    return Sealed(len(rows), position, min(row["recorded_at"] for row in rows), woken)
 
 
 def _directory_sequences(connection: Connection, ids: set[str]) -> dict[str, int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, literal, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 from syncline.core.model import Scope
-from syncline.core.scim.resource import MemberView
+from syncline.core.scim.resource import MemberIds, MemberView
 from syncline.store import tables as t
 from syncline.store.prepared import Prepared
 from syncline.store.types import among
@@ -19,6 +23,25 @@ _users, _groups, _members, _edges = (
     t.group_edges.c,
 )
 _directory = bindparam("directory", type_=Text())
+
+
+class _joined_ids(GenericFunction[str]):
+    """The ids of a group's members in one text, separated by commas."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_joined_ids, "postgresql")
+def _string_agg(element: _joined_ids, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"string_agg({compiler.process(element.clauses, **kw)}, ',')"
+
+
+@compiles(_joined_ids, "sqlite")
+def _group_concat(element: _joined_ids, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"group_concat({compiler.process(element.clauses, **kw)})"
+
+
 _people = Prepared(
     select(_members.group_id, _members.user_id.label("member_id"), _users.label)
     .join(
@@ -39,29 +62,38 @@ _nested = Prepared(
 )
 
 
-_people_ids = Prepared(
-    select(_members.group_id, _members.user_id, literal("").label("label"))
+_ids = Prepared(
+    select(literal("User").label("kind"), _members.group_id, _joined_ids(_members.user_id).label("ids"))
     .where(_members.directory_id == _directory, among(_members.group_id, "groups"))
-    .order_by(_members.group_id, _members.user_id)
-)
-_nested_ids = Prepared(
-    select(_edges.group_id, _edges.child_id, literal("").label("label"))
-    .where(_edges.directory_id == _directory, among(_edges.group_id, "groups"))
-    .order_by(_edges.group_id, _edges.child_id)
+    .group_by(_members.group_id)
+    .union_all(
+        select(literal("Group"), _edges.group_id, _joined_ids(_edges.child_id))
+        .where(_edges.directory_id == _directory, among(_edges.group_id, "groups"))
+        .group_by(_edges.group_id)
+    )
 )
 
 
 def members_of(
     connection: Connection, scope: Scope, group_ids: Sequence[str], *, labels: bool = False
-) -> dict[str, tuple[MemberView, ...]]:
+) -> Mapping[str, Sequence[MemberView]]:
     """Return the members of each group, people before groups; a group without members has an empty tuple.
 
     `labels`: whether their names are wanted, which costs a row of its own for each.
     """
-    people, nested = (_people, _nested) if labels else (_people_ids, _nested_ids)
-    found: dict[str, list[MemberView]] = {group_id: [] for group_id in group_ids}
     asked = {"directory": scope.directory_id, "groups": list(group_ids)}
-    for kind, statement in (("User", people), ("Group", nested)):
+    if not labels:
+        rows = {(kind, group_id): ids for kind, group_id, ids in _ids.all(connection, asked)}
+        return {
+            group_id: MemberIds(*(_split(rows.get((kind, group_id))) for kind in ("User", "Group")))
+            for group_id in group_ids
+        }
+    found: dict[str, list[MemberView]] = {group_id: [] for group_id in group_ids}
+    for kind, statement in (("User", _people), ("Group", _nested)):
         for group_id, member_id, label in statement.all(connection, asked):
             found[group_id].append(MemberView(member_id, kind, label))
-    return {group_id: tuple(members) for group_id, members in found.items()}
+    return found
+
+
+def _split(ids: str | None) -> list[str]:
+    return sorted(ids.split(",")) if ids else []

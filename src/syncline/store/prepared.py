@@ -1,22 +1,28 @@
-"""Statements of the hot paths: compiled once for each engine, run on the driver's own cursor.
+"""Statements of the hot paths: compiled once for each engine, run on the driver itself.
 
 SQLAlchemy's way from a statement to its rows was measured at 80 to 150 µs where SQLite itself takes 5: on
 the paths that every request takes that was most of the time. The statements stay SQLAlchemy Core, only the
-running of them is shorter (docs/decisions/014).
+running of them is shorter (docs/decisions/014, 015).
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.util import await_only
 
+from syncline.store.types import Among
+
+_SINGLE = "sqlite, single"
 _Parameters = Mapping[str, Any]
 _Processor = Callable[[Any], Any]
 
@@ -31,12 +37,13 @@ class Prepared:
         self._statement = statement
         self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
+        among = (element for element in iterate(statement) if isinstance(element, Among))
+        self._lists = tuple({str(element.values.key) for element in among})
 
     def all(self, connection: Connection, parameters: _Parameters) -> list[Any]:
         """Run a query and return its rows as named tuples."""
-        compiled = self._for(connection)
-        cursor = compiled.execute(connection, parameters)
-        return compiled.rows(cursor.fetchall())
+        compiled = self._for(connection, parameters)
+        return compiled.rows(compiled.fetch(connection, compiled.bound(parameters)))
 
     def one_or_none(self, connection: Connection, parameters: _Parameters) -> Any:
         """Run a query of at most one row and return that row or None."""
@@ -48,20 +55,27 @@ class Prepared:
 
         The number is only meaningful for one set of parameters.
         """
-        compiled = self._for(connection)
+        if not isinstance(parameters, Mapping) and len(parameters) == 1:
+            parameters = parameters[0]
         if isinstance(parameters, Mapping):
-            return int(compiled.execute(connection, parameters).rowcount)
-        if len(parameters) == 1:
-            return int(compiled.execute(connection, parameters[0]).rowcount)
+            compiled = self._for(connection, parameters)
+            return compiled.run(connection, compiled.bound(parameters))
         if parameters:
-            compiled.execute_many(connection, parameters)
+            compiled = self._for(connection, parameters[0])
+            compiled.run_many(connection, [compiled.bound(each) for each in parameters])
         return -1
 
-    def _for(self, connection: Connection) -> _Compiled:
-        found = self._compiled.get(connection.dialect.name)
+    def _for(self, connection: Connection, parameters: _Parameters) -> _Compiled:
+        name = connection.dialect.name
+        if name == "sqlite" and self._lists and all(len(parameters[key]) == 1 for key in self._lists):
+            # A list of one is most of the traffic, and SQLite looks one value up in half the time.
+            name = _SINGLE
+        found = self._compiled.get(name)
         if found is None:
-            found = _Compiled(self._statement, self._columns, connection.dialect)
-            self._compiled[connection.dialect.name] = found
+            kind = _PostgresStatement if name == "postgresql" else _SqliteStatement
+            single = self._lists if name == _SINGLE else ()
+            found = kind(self._statement, self._columns, connection.dialect, single)
+            self._compiled[name] = found
         return found
 
 
@@ -71,37 +85,54 @@ def insert_columns(table: Table, *without: str) -> list[str]:
 
 
 class _Compiled:
-    def __init__(self, statement: ClauseElement, columns: Sequence[str] | None, dialect: Dialect) -> None:
+    """A statement for one engine: its text, the order of its parameters, and the converters of both ways."""
+
+    def __init__(
+        self,
+        statement: ClauseElement,
+        columns: Sequence[str] | None,
+        dialect: Dialect,
+        single: Sequence[str] = (),
+    ) -> None:
+        """`single` are the parameters whose list has one element, which is bound in its place."""
         compiled = statement.compile(
-            dialect=dialect, column_keys=None if columns is None else list(columns), for_executemany=True
+            dialect=dialect,
+            column_keys=None if columns is None else list(columns),
+            for_executemany=True,
+            compile_kwargs={"single": True} if single else {},
         )
         assert isinstance(compiled, SQLCompiler)
-        self._dialect = dialect
-        self._text = str(compiled)
+        self.dialect = dialect
+        self.text = str(compiled)
+        names = list(compiled.positiontup or ())
         fixed = compiled.construct_params(_check=False)
-        processors = compiled._bind_processors
-        self._order: list[tuple[str, _Processor | None]] = []
         # Values that the statement itself carries, such as the number of a LIMIT.
-        self._fixed: dict[str, Any] = {}
-        for name in compiled.positiontup or ():
-            processor = processors.get(name)
+        self._fixed = {name: fixed[name] for name in names if not compiled.binds[name].required}
+        self._pick = _picker(names)
+        self._converted: list[tuple[int, _Processor]] = []
+        for at, name in enumerate(names):
+            processor = itemgetter(0) if name in single else compiled._bind_processors.get(name)
             assert processor is None or callable(processor)
-            self._order.append((name, processor))
-            if not compiled.binds[name].required:
-                self._fixed[name] = fixed[name]
+            if processor is not None:
+                self._converted.append((at, processor))
         entries = compiled._result_columns
         row = namedtuple("Row", [entry.keyname for entry in entries], rename=True)  # type: ignore[misc]
         self._make: Callable[[Sequence[Any]], Any] = row._make
         found = [(at, entry.type._cached_result_processor(dialect, None)) for at, entry in enumerate(entries)]
         self._results = [(at, processor) for at, processor in found if processor is not None]
 
-    def execute(self, connection: Connection, parameters: _Parameters) -> Any:
-        return self._call(connection, "execute", self._bound(parameters))
-
-    def execute_many(self, connection: Connection, parameters: Sequence[_Parameters]) -> Any:
-        return self._call(connection, "executemany", [self._bound(each) for each in parameters])
+    def bound(self, parameters: _Parameters) -> Sequence[Any]:
+        """Return the values in the order of the text, as the driver takes them."""
+        values = self._pick({**self._fixed, **parameters} if self._fixed else parameters)
+        if not self._converted:
+            return values
+        converted = list(values)
+        for at, processor in self._converted:
+            converted[at] = processor(converted[at])
+        return converted
 
     def rows(self, fetched: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return the driver's rows as named tuples."""
         make = self._make
         if not self._results:
             return [make(row) for row in fetched]
@@ -113,29 +144,91 @@ class _Compiled:
             made.append(make(values))
         return made
 
-    def _bound(self, parameters: _Parameters) -> tuple[Any, ...]:
-        values = {**self._fixed, **parameters} if self._fixed else parameters
-        return tuple(
-            values[name] if processor is None else processor(values[name]) for name, processor in self._order
-        )
+    def fetch(self, connection: Connection, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Run a query and return the driver's rows."""
+        raise NotImplementedError
 
-    def _call(self, connection: Connection, method: str, arguments: Any) -> Any:
-        dialect = self._dialect
+    def run(self, connection: Connection, values: Sequence[Any]) -> int:
+        """Run a statement without rows and return how many it touched."""
+        raise NotImplementedError
+
+    def run_many(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each of several sets of values."""
+        raise NotImplementedError
+
+    def _fail(self, connection: Connection, error: Exception) -> NoReturn:
         raw = connection.connection
+        dialect = self.dialect
+        is_lost = dialect.is_disconnect(error, raw, None)  # type: ignore[arg-type]
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            self.text,
+            None,
+            error,
+            dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=dialect,
+        ) from error
+
+
+class _SqliteStatement(_Compiled):
+    def fetch(self, connection: Connection, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows: list[Sequence[Any]] = self._cursor(connection, "execute", values).fetchall()
+        return rows
+
+    def run(self, connection: Connection, values: Sequence[Any]) -> int:
+        return int(self._cursor(connection, "execute", values).rowcount)
+
+    def run_many(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        self._cursor(connection, "executemany", rows)
+
+    def _cursor(self, connection: Connection, method: str, arguments: Any) -> Any:
+        cursor = connection.connection.cursor()
         try:
-            cursor = raw.cursor()
-            getattr(cursor, method)(self._text, arguments)
-        except dialect.loaded_dbapi.Error as error:
-            is_lost = dialect.is_disconnect(error, raw, None)
-            if is_lost:
-                connection.invalidate(error)
-            raise DBAPIError.instance(
-                self._text,
-                None,
-                error,
-                dialect.loaded_dbapi.Error,
-                hide_parameters=True,
-                connection_invalidated=is_lost,
-                dialect=dialect,
-            ) from error
+            getattr(cursor, method)(self.text, arguments)
+        except self.dialect.loaded_dbapi.Error as error:
+            self._fail(connection, error)
         return cursor
+
+
+class _PostgresStatement(_Compiled):
+    """Straight to asyncpg: SQLAlchemy's stand-in for a cursor costs as much as the statement."""
+
+    def fetch(self, connection: Connection, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        raw = connection.connection.driver_connection
+        rows: list[Sequence[Any]] = self._awaited(connection, raw.fetch(self.text, *values))  # type: ignore[union-attr]
+        return rows
+
+    def run(self, connection: Connection, values: Sequence[Any]) -> int:
+        raw = connection.connection.driver_connection
+        # The tag of the command, such as `UPDATE 3`; some have no number.
+        tag = str(self._awaited(connection, raw.execute(self.text, *values)))  # type: ignore[union-attr]
+        touched = tag.rpartition(" ")[2]
+        return int(touched) if touched.isdigit() else -1
+
+    def run_many(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        raw = connection.connection.driver_connection
+        self._awaited(connection, raw.executemany(self.text, rows))  # type: ignore[union-attr]
+
+    def _awaited(self, connection: Connection, answer: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await_only(answer)
+        except Exception as error:
+            adapted: Any = connection.connection.dbapi_connection
+            try:
+                # Turns the driver's errors into those of the DBAPI, which SQLAlchemy sorts into kinds.
+                adapted._handle_exception(error)
+            except self.dialect.loaded_dbapi.Error as known:
+                self._fail(connection, known)
+
+
+def _picker(names: Sequence[str]) -> Callable[[_Parameters], Sequence[Any]]:
+    """Return what takes the values of these names out of a mapping, in order."""
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        name = names[0]
+        return lambda parameters: (parameters[name],)
+    return itemgetter(*names)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from syncline.core.attributes import standard_attributes
+from syncline.core.attributes import email, idp_id
 from syncline.core.model import (
     Directory,
     DirectoryId,
@@ -74,7 +74,7 @@ def group_of(row: Row[Any]) -> GroupRecord:
 
 def user_row(scope: Scope, record: UserRecord) -> dict[str, Any]:
     """Return every column of a user row, the lookup keys derived from the document."""
-    found = standard_attributes(record.document, resource_id=record.id)
+    address = email(record.document)
     external_id = record.document.get("externalId")
     return {
         "environment_id": scope.environment_id,
@@ -83,8 +83,8 @@ def user_row(scope: Scope, record: UserRecord) -> dict[str, Any]:
         "directory_user_id": record.directory_user_id,
         "user_name_key": index_key(str(record.document["userName"])),
         "external_id_key": exact_key(external_id) if isinstance(external_id, str) else None,
-        "idp_id_key": exact_key(found.idp_id),
-        "email_key": index_key(found.email) if found.email else None,
+        "idp_id_key": exact_key(idp_id(record.document, record.id)),
+        "email_key": index_key(address) if address else None,
         "label": user_label(record.document),
         "active": record.active,
         "document": dump(record.document),

@@ -69,7 +69,14 @@ def link(connection: Connection, scope: Scope, at: datetime) -> Directory | None
     if row is None:
         return None
     connection.execute(
-        update(t.directories).where(*here).values(state=DirectoryState.LINKED, activated_at=at, updated_at=at)
+        update(t.directories)
+        .where(*here)
+        .values(
+            state=DirectoryState.LINKED,
+            activated_at=at,
+            updated_at=at,
+            revision=_directories.revision + 1,
+        )
     )
     return directory_of(connection.execute(select(t.directories).where(*here)).one())
 

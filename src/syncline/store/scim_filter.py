@@ -152,7 +152,9 @@ def _special(path: AttributePath, place: Place) -> _Values | None:
 
 
 def _holds(term: Filter, place: Place, read: _Reader, depth: int = 0) -> Expression:
-    if depth == _CUT_DEPTH and not isinstance(term, Comparison | Present) and not place.in_entry:
+    # PostgreSQL needs no cuts, and without statistics it would join the pieces row by row.
+    is_cut = depth == _CUT_DEPTH and not place.is_postgres and not place.in_entry
+    if is_cut and not isinstance(term, Comparison | Present):
         return _cut(term, place)
     depth += 1
     match term:

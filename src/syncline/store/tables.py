@@ -126,6 +126,8 @@ directories = Table(
     Column("state", Text, nullable=False),
     Column("inactive_users", Text, nullable=False),
     Column("settings", Text, nullable=False),
+    # Raised by whoever writes rows of the directory or the directory itself, where several may write at once.
+    Column("revision", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("activated_at", Instant),

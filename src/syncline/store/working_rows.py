@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -38,8 +38,10 @@ _lock_directories = Prepared(
     .order_by(t.directories.c.id)
     .with_for_update(key_share=True)
 )
+_USER_COLUMNS = tuple(_users[field.name] for field in fields(UserRecord))
+_GROUP_COLUMNS = tuple(_groups[field.name] for field in fields(GroupRecord))
 _users_by_id = Prepared(
-    select(t.directory_users).where(
+    select(*_USER_COLUMNS).where(
         _users.directory_id == _directory, among(_users.id, "ids"), _users.deleted_at.is_(None)
     )
 )
@@ -49,7 +51,7 @@ _holders = Prepared(
     )
 )
 _groups_by_id = Prepared(
-    select(t.directory_groups).where(
+    select(*_GROUP_COLUMNS).where(
         _groups.directory_id == _directory, among(_groups.id, "ids"), _groups.deleted_at.is_(None)
     )
 )
@@ -93,7 +95,7 @@ _parents = Prepared(
     )
 )
 _groups_of_users = Prepared(
-    select(_members.user_id.label("member_id"), t.directory_groups)
+    select(_members.user_id.label("member_id"), *_GROUP_COLUMNS)
     .join(
         t.directory_groups,
         (_groups.directory_id == _members.directory_id) & (_groups.id == _members.group_id),
@@ -230,30 +232,47 @@ class Dirty:
             self.touched_groups.add(group)
         self.touched_groups.update(group for group, _ in (*changes.edges_added, *changes.edges_removed))
 
+    def settled_users(self, rows: WorkingSet) -> list[UserRecord]:
+        """Return the users to write as the last command left them, in id order."""
+        # A later command of the batch may have touched the row again.
+        return [rows.users.get(id_) or self.users[id_] for id_ in sorted(self.users)]
+
+    def settled_groups(self, rows: WorkingSet) -> list[GroupRecord]:
+        """Return the groups to write as the last command left them, in id order."""
+        found = {
+            id_: current
+            for id_ in self.touched_groups | self.groups.keys()
+            if (current := rows.groups.get(id_) or self.groups.get(id_)) is not None
+        }
+        return [found[id_] for id_ in sorted(found)]
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
 
 def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) -> None:
     """Write a batch's changes of one directory: users, then groups, then memberships."""
     scope = rows.directory.scope
     if dirty.deleted_groups:
         _drop_memberships_of(connection, scope, dirty.deleted_groups, at)
-    for user_id in dirty.users:
-        # A later command of the batch may have touched the row again.
-        dirty.users[user_id] = rows.users.get(user_id) or dirty.users[user_id]
-    for group_id in dirty.touched_groups | dirty.groups.keys():
-        current = rows.groups.get(group_id)
-        if current is not None:
-            dirty.groups[group_id] = current
-    _write(connection, t.directory_users, dirty.new_users, [user_row(scope, r) for r in dirty.users.values()])
+    users, groups = dirty.settled_users(rows), dirty.settled_groups(rows)
+    if dirty and connection.dialect.name == "postgresql":
+        _raise_revision.run(connection, {"directory": scope.directory_id})
+    _write(connection, t.directory_users, dirty.new_users, [user_row(scope, record) for record in users])
     _touch_users(connection, scope, sorted(dirty.touched_users - dirty.users.keys()), at)
-    _write(
-        connection, t.directory_groups, dirty.new_groups, [group_row(scope, r) for r in dirty.groups.values()]
-    )
+    _write(connection, t.directory_groups, dirty.new_groups, [group_row(scope, record) for record in groups])
     live = {pair for pair in dirty.memberships if pair[0] not in dirty.deleted_groups}
     _write_pairs(connection, scope, t.memberships, "user_id", {p: dirty.memberships[p] for p in live}, at)
     _write_pairs(connection, scope, t.group_edges, "child_id", dirty.edges, at)
     _write_pending(connection, scope, dirty.pending, at)
 
 
+# On SQLite nobody else can be writing (`at_once.py` says what the revision is for).
+_raise_revision = Prepared(
+    update(t.directories)
+    .where(t.directories.c.id == _directory)
+    .values(revision=t.directories.c.revision + 1)
+)
 _touch = Prepared(
     update(t.directory_users)
     .where(_users.directory_id == _directory, among(_users.id, "ids"))
@@ -267,7 +286,6 @@ def _touch_users(connection: Connection, scope: Scope, ids: list[str], at: datet
 
 
 def _write(connection: Connection, table: Any, new: set[str], rows: list[dict[str, Any]]) -> None:
-    rows.sort(key=lambda row: row["id"])
     created = [row for row in rows if row["id"] in new]
     changed = [{f"new_{key}": value for key, value in row.items()} for row in rows if row["id"] not in new]
     if created:

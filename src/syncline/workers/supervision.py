@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from syncline.obs.logging import get_logger
 from syncline.obs.metrics import Metrics
-from syncline.store.engine import DatabaseUnavailable
+from syncline.store.database import DatabaseUnavailable
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set."""

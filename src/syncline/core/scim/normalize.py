@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from syncline.core.json import Json
 from syncline.core.scim.assign import assign
+from syncline.core.scim.canonical import canonical_user
 from syncline.core.scim.errors import invalid_syntax, invalid_value
 from syncline.core.scim.expand import expand
 from syncline.core.scim.path import PatchPath
@@ -56,8 +57,10 @@ def normalize_user(body: Json) -> Incoming:
     """
     quirks = Quirks()
     fields = _object(body)
-    document: Document = {}
-    _take(document, fields, ResourceKind.USER, quirks)
+    canonical = canonical_user(fields)
+    document: Document = canonical if canonical is not None else {}
+    if canonical is None:
+        _take(document, fields, ResourceKind.USER, quirks)
     _require(document, "userName")
     says_active = "active" in document
     if not says_active:
@@ -65,9 +68,9 @@ def normalize_user(body: Json) -> Incoming:
         document["active"] = True
     return Incoming(
         document=document,
-        raw=raw_body(fields, ResourceKind.USER),
+        raw=raw_body(fields, ResourceKind.USER) if canonical is None else fields,
         quirks=frozenset(quirks),
-        ignored=unknown_names(document, ResourceKind.USER),
+        ignored=unknown_names(document, ResourceKind.USER) if canonical is None else (),
         says_active=says_active,
     )
 

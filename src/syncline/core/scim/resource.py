@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast, overload
+
+import msgspec
 
 from syncline.core.json import Json, stringify
 from syncline.core.scim.normalize import Incoming
 from syncline.core.scim.quirks import quirk
 from syncline.core.scim.schema import ResourceKind
+from syncline.core.wire import iso
 
 Document = dict[str, Json]
 
@@ -29,6 +33,29 @@ class MemberView:
     id: str
     type: str
     display: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberIds(Sequence[MemberView]):
+    """The members of a group by id, people before groups, without their names."""
+
+    people: Sequence[str]
+    groups: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.people) + len(self.groups)
+
+    def __iter__(self) -> Iterator[MemberView]:
+        for kind, ids in (("User", self.people), ("Group", self.groups)):
+            for id_ in ids:
+                yield MemberView(id_, kind, "")
+
+    @overload
+    def __getitem__(self, index: int) -> MemberView: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MemberView]: ...
+    def __getitem__(self, index: int | slice) -> MemberView | Sequence[MemberView]:
+        return list(self)[index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +107,18 @@ def render_user(view: UserView, base_url: str) -> Document:
     return resource
 
 
-def render_group(view: GroupView, base_url: str, *, display: bool = True) -> Document:
+def render_group(view: GroupView, base_url: str, *, display: bool = True, as_text: bool = False) -> Document:
     """Return the whole SCIM 2.0 resource of a group, without `members` if they were not read.
 
-    `display`: whether members carry their names, which are returned on request only.
+    `display`: whether members carry their names, which are returned on request only. `as_text`: whether
+    members without names may come as JSON text for the encoder. They are nine tenths of a large group's
+    answer and all alike, and their ids need no escaping.
     """
     resource: Document = {"schemas": _schemas(ResourceKind.GROUP, view.document), "id": view.id}
     resource.update(view.document)
-    if view.members is not None:
+    if isinstance(view.members, MemberIds) and as_text:
+        resource["members"] = _members_text(view.members, base_url)
+    elif view.members is not None:
         resource["members"] = [
             {
                 "value": member.id,
@@ -99,6 +130,17 @@ def render_group(view: GroupView, base_url: str, *, display: bool = True) -> Doc
         ]
     resource["meta"] = _meta(ResourceKind.GROUP, view, base_url)
     return resource
+
+
+def _members_text(members: MemberIds, base_url: str) -> Json:
+    address = stringify(base_url)[1:-1]
+    entries = [
+        f'{{"value":"{id_}","$ref":"{address}/{kind}s/{id_}","type":"{kind}"}}'
+        for kind, ids in (("User", members.people), ("Group", members.groups))
+        for id_ in ids
+    ]
+    text: Any = msgspec.Raw(f"[{','.join(entries)}]".encode())
+    return cast(Json, text)
 
 
 def user_label(document: Mapping[str, Json]) -> str:
@@ -155,17 +197,14 @@ def _schemas(kind: ResourceKind, document: Mapping[str, Json]) -> list[Json]:
 
 
 def _meta(kind: ResourceKind, view: UserView | GroupView, base_url: str) -> Json:
+    created = iso(view.created_at)
     return {
         "resourceType": kind.value,
-        "created": _iso(view.created_at),
-        "lastModified": _iso(view.updated_at),
+        "created": created,
+        "lastModified": created if view.updated_at == view.created_at else iso(view.updated_at),
         "location": f"{base_url}{kind.endpoint}/{view.id}",
         "version": etag(view.version),
     }
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def _comparable(value: Json) -> Json:

@@ -21,6 +21,7 @@ from syncline.core.scim.schema import (
     attribute,
     enterprise_attribute,
 )
+from syncline.core.text import fold
 
 
 def search_document(document: Mapping[str, Json], kind: ResourceKind) -> dict[str, Json]:
@@ -36,7 +37,12 @@ def _defined(holder: Mapping[str, Json], lookup: Callable[[str], Attribute | Non
     found: dict[str, Json] = {}
     for key, value in holder.items():
         definition = lookup(key)
-        if definition is not None and not is_empty(value):
+        if definition is None:
+            continue
+        if isinstance(value, str):
+            if value:
+                found[definition.name] = value if definition.case_exact else fold(value)
+        elif not is_empty(value):
             found[definition.name] = _searchable(definition, value)
     return found
 
@@ -45,9 +51,5 @@ def _searchable(definition: Attribute, value: Json) -> Json:
     if isinstance(value, list):
         return [_searchable(definition, entry) for entry in value if not is_empty(entry)]
     if isinstance(value, dict):
-        return {
-            sub.name: _searchable(sub, part)
-            for key, part in value.items()
-            if not is_empty(part) and (sub := definition.sub(key)) is not None
-        }
+        return _defined(value, definition.sub)
     return fold_value(definition, value) if isinstance(value, str) else value

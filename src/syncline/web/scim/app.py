@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache, partial
 
 from syncline.core.errors import Overloaded
 from syncline.core.ids import Prefix, bare
@@ -14,7 +15,7 @@ from syncline.core.scim.discovery import Capabilities
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.quirks import quirk
 from syncline.core.scim.schema import ResourceKind
-from syncline.obs.logging import get_logger
+from syncline.obs.logging import get_logger, is_debugging
 from syncline.services.container import Services
 from syncline.services.kernel import DatabaseUnavailable
 from syncline.web.scim.answers import Answer, error_answer, send_answer
@@ -45,6 +46,11 @@ class ScimApp:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._resources = ResourceHandlers(services)
+        metrics = services.kernel.metrics
+        self._in_flight = metrics.requests_in_flight.labels("scim")
+        self._seconds = metrics.request_seconds.labels("scim")
+        # Finding a labelled counter takes longer than counting.
+        self._answered = lru_cache(maxsize=256)(partial(metrics.requests.labels, "scim"))
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -52,8 +58,7 @@ class ScimApp:
         begun = time.perf_counter()
         request_id = kernel.ids.new(Prefix.REQUEST)
         is_v1 = bytes(scope.get("raw_path") or b"").startswith(b"/scim/v1/")
-        in_flight = kernel.metrics.requests_in_flight.labels("scim")
-        in_flight.inc()
+        self._in_flight.inc()
         try:
             answer = await self._answer(scope, receive, request_id)
         except ScimError as error:
@@ -67,18 +72,19 @@ class ScimApp:
                 ScimError(500, "The server failed; the request changed nothing."), is_v1=is_v1
             )
         finally:
-            in_flight.dec()
+            self._in_flight.dec()
         await send_answer(send, answer, is_v1=is_v1, request_id=request_id)
         seconds = time.perf_counter() - begun
-        kernel.metrics.requests.labels("scim", _known_method(str(scope["method"])), str(answer.status)).inc()
-        kernel.metrics.request_seconds.labels("scim").observe(seconds)
-        _logger.debug(
-            "scim.request",
-            request_id=request_id,
-            method=scope["method"],
-            status=answer.status,
-            seconds=seconds,
-        )
+        self._answered(_known_method(str(scope["method"])), str(answer.status)).inc()
+        self._seconds.observe(seconds)
+        if is_debugging():
+            _logger.debug(
+                "scim.request",
+                request_id=request_id,
+                method=scope["method"],
+                status=answer.status,
+                seconds=seconds,
+            )
 
     async def _answer(self, scope: AsgiScope, receive: Receive, request_id: str) -> Answer:
         is_v1, directory_text, segments = read_target(scope)

@@ -213,11 +213,17 @@ class ResourceHandlers:
     def _rendered(
         context: Context, kind: ResourceKind, view: View, shown: Projection
     ) -> tuple[Mapping[str, Json], dict[str, Json]]:
+        is_whole = not shown.attributes and not shown.excluded
         if isinstance(view, UserView):
             whole = render_user(view, context.base_url)
         else:
-            whole = render_group(view, context.base_url, display=_shows_labels(shown))
-        if not shown.attributes and not shown.excluded:
+            whole = render_group(
+                view,
+                context.base_url,
+                display=_shows_labels(shown),
+                as_text=is_whole and not context.is_v1,
+            )
+        if is_whole:
             return whole, whole
         return whole, project(whole, shown.attributes, shown.excluded, kind)
 

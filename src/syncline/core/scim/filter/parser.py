@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from syncline.core.scim.errors import ScimError, invalid_filter, shorten
 from syncline.core.scim.filter.lexer import Kind, Token, tokenize
@@ -31,8 +32,12 @@ from syncline.core.scim.schema import Attribute, AttributeType, ResourceKind
 MAX_DEPTH = 50
 MAX_NODES = 500
 
+_NOT_TEXT = frozenset({AttributeType.BOOLEAN, AttributeType.DATE_TIME})
 _KEYWORDS = frozenset({"and", "or", "not"})
 _BOOLEANS = {"true": True, "false": False}
+# What providers ask all day: `userName eq "…"`, with a string that needs no decoding. A word that could be a
+# keyword or carry a URN is left to the parser.
+_LOOKUP = re.compile(r'([A-Za-z]{4,20}(?:\.[A-Za-z]{2,20})?) eq "([^"\\\x00-\x1f\ud800-\udfff]{0,1024})"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -41,10 +46,27 @@ def parse_filter(text: str, kind: ResourceKind, *, quirks: Quirks | None = None)
 
     Raises `ScimError` 400 `invalidFilter`, also above 8 KiB, 50 levels of brackets or 500 nodes.
     """
+    lookup = _LOOKUP.fullmatch(text)
+    path = _text_path(lookup[1], kind) if lookup is not None else None
+    if lookup is not None and path is not None:
+        return Comparison(path, Operator.EQ, lookup[2])
     tokens = tokenize(text)
     if len(tokens) == 1:
         return None
     return _Parser(tokens, kind, None, quirks).run()
+
+
+@lru_cache(maxsize=256)
+def _text_path(name: str, kind: ResourceKind) -> AttributePath | None:
+    """Return the path of a name that stands for text and needs no leniency to be read, else None."""
+    quirks = Quirks()
+    path = parse_attribute(name, kind, quirks=quirks)
+    if path.definition is not None and path.sub is None and path.definition.sub("value") is not None:
+        path = path.with_sub("value")
+    definition = path.definition
+    if quirks or definition is None or definition.type in _NOT_TEXT:
+        return None
+    return path
 
 
 def parse_value_filter(
