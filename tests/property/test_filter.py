@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from syncline.core.json import Json
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.filter import (
+    And,
     Comparison,
     Filter,
+    Literal,
     Not,
     Operator,
+    Or,
     Present,
     ValuePath,
     matches,
@@ -84,6 +88,14 @@ words = st.sampled_from(
         "é", "\x00", "\ud800",
     ]
 )  # fmt: skip
+lookups = st.builds(
+    "{} eq {}".format,
+    st.sampled_from(
+        ["userName", "USERNAME", "emails", "emails.value", "active", "meta.created", "externalId", "manager",
+         "department", "groups", "nothing", "true", "true.x", "null", "userName.x", "name"]
+    ),
+    stored_text.map(json.dumps) | stored_text.map(lambda text: f'"{text}"') | words,
+)  # fmt: skip
 nonsense = (
     st.text(max_size=60)
     | st.lists(words, max_size=25).map(" ".join)
@@ -106,6 +118,57 @@ resources: st.SearchStrategy[dict[str, Json]] = st.dictionaries(
 )
 
 
+def any_case(text: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([text, text.lower(), text.upper(), text.swapcase()])
+
+
+@st.composite
+def spelled(draw: st.DrawFn, term: Filter, *, inside: bool = False) -> str:
+    """A filter's tree in one of the spellings that the contract accepts."""
+    match term:
+        case Comparison(path, operator, value):
+            literal = draw(literals(path, value))
+            return f"{draw(names(path, inside=inside))} {draw(any_case(operator))} {literal}"
+        case Present(path):
+            return f"{draw(names(path, inside=inside))} " + draw(st.sampled_from(["pr", "PR", "ne null"]))
+        case Not(Present(path)) if draw(st.booleans()):
+            return f"{draw(names(path, inside=inside))} EQ Null"
+        case Not(inner):
+            return f"{draw(any_case('not'))} ({draw(spelled(inner, inside=inside))})"
+        case ValuePath(path, inner):
+            return f"{draw(names(path, inside=False))}[ {draw(spelled(inner, inside=True))} ]"
+        case And(terms) | Or(terms):
+            word = "and" if isinstance(term, And) else "or"
+            parts = [draw(spelled(part, inside=inside)) for part in terms]
+            shown = [
+                f"({text})" if isinstance(part, Or) or draw(st.booleans()) else text
+                for text, part in zip(parts, terms, strict=True)
+            ]
+            return f"  {draw(any_case(word))} ".join(shown)
+
+
+def names(path: AttributePath, *, inside: bool) -> st.SearchStrategy[str]:
+    """A path in any letter case, and behind or without its URN; unknown names are what they are."""
+    if inside:
+        known = path.definition is not None
+        return any_case(path.sub or path.name) if known else st.just(path.sub or path.name)
+    dotted = f"{path.name}.{path.sub}" if path.sub else path.name
+    if path.attribute is None:
+        return st.just(dotted)
+    urn = path.urn or USER.core_urn
+    cased = any_case(dotted) if path.sub is None or path.definition is not None else st.just(dotted)
+    return cased | st.builds("{}{}{}".format, any_case(urn), st.sampled_from(":."), cased)
+
+
+def literals(path: AttributePath, value: Literal) -> st.SearchStrategy[str]:
+    """A value as JSON writes it, with characters as they are or escaped; booleans also as text."""
+    if isinstance(value, bool):
+        return any_case(json.dumps(value)) | any_case(json.dumps(value)).map('"{}"'.format)
+    if isinstance(value, str):
+        return st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False)])
+    return st.just(json.dumps(value))
+
+
 def attempt(read: Callable[[str, ResourceKind], Result], text: str, kind: ResourceKind) -> Result | ScimError:
     try:
         return read(text, kind)
@@ -125,6 +188,21 @@ def test_any_text_is_a_filter_or_a_refusal(text: str, kind: ResourceKind) -> Non
         assert (read.status, read.scim_type) == (400, "invalidFilter")
     else:
         assert read is None or parse_filter(to_text(read), kind) == read
+
+
+@given(lookups | nonsense, st.sampled_from(ResourceKind))
+def test_a_space_behind_a_filter_means_nothing(text: str, kind: ResourceKind) -> None:
+    """The lookups that providers make all day are read by a shorter way, which must not read differently."""
+    read, spaced = attempt(parse_filter, text, kind), attempt(parse_filter, text + " ", kind)
+    if isinstance(read, ScimError):
+        assert isinstance(spaced, ScimError)
+        return
+    assert read == spaced
+
+
+@given(filters, st.data())
+def test_every_spelling_of_a_tree_is_read_as_that_tree(term: Filter, data: st.DataObject) -> None:
+    assert parse_filter(data.draw(spelled(term)), USER) == term
 
 
 @given(nonsense, st.sampled_from(ResourceKind))

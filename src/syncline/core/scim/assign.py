@@ -231,7 +231,8 @@ def _created(
     entry = coerce_entry(definition, described, quirks, definition.name)
     if entry is None:
         return entries
-    return one_primary([*entries, entry], quirks, winner=len(entries))
+    # The filter may name what the value replaces; then the entry is there when the request is repeated.
+    return _appended(entries, [entry], quirks)
 
 
 def _given_entry(definition: Attribute, value: Json, quirks: Quirks) -> Document:
@@ -255,8 +256,8 @@ def _with_entry(
         new = changed[n]
         if not isinstance(new, dict) or new.keys() <= {"type", "primary"}:
             continue
-        was_primary = isinstance(entry, dict) and entry.get("primary") is True
-        if new.get("primary") is True and not was_primary:
+        if new.get("primary") is True:
+            # Of several the last, so that a repeated request changes nothing.
             winner = len(result)
         result.append(new)
     return one_primary(result, quirks, winner)
@@ -327,7 +328,9 @@ def _is_listed(path: AttributePath, entry: Json, listed: list[Json], quirks: Qui
                 return True
             continue
         given = coerce_object(path.attribute, wanted, quirks, path.name) if path.attribute else wanted
-        compared = {key: part for key, part in given.items() if key in ("value", "type")} or given
+        # An address has no value: then everything that is said of it counts.
+        named = {key: part for key, part in given.items() if key in ("value", "type")}
+        compared = named if "value" in given else given
         if compared and all(_equal(entry.get(key), part, key) for key, part in compared.items()):
             return True
     return False

@@ -17,6 +17,7 @@ from syncline.core.scim.schema import (
     canonical_urn,
     enterprise_attribute,
     is_core_urn,
+    known_urns,
 )
 
 _URN_ENDINGS = ("user", "group")
@@ -98,6 +99,9 @@ def _is_whole(key: str, extensions: Iterable[str]) -> bool:
     """Tell whether a foreign URN with an object names an extension, rather than an attribute of one."""
     folded = key.lower()
     head, _, last = folded.rpartition(":")
+    if any(folded.startswith(f"{urn}.") for urn, _ in known_urns()):
+        # An attribute behind a dot where the colon belongs (M-06).
+        return False
     if canonical_urn(head) is not None or any(folded.startswith(f"{urn.lower()}:") for urn in extensions):
         return False
     return last in _URN_ENDINGS or "." in last or head.rpartition(":")[2] not in _URN_ENDINGS

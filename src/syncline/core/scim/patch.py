@@ -365,8 +365,14 @@ def _holds_equal(document: Mapping[str, Json], path: AttributePath, sent: object
 def _forget_attribute(raw: Document, path: AttributePath, kind: ResourceKind) -> None:
     """Take an attribute out of a raw body, wherever and however the client had spelled it."""
     name = path.name.lower()
+    spelled = (f"{name}.", f"{name}[")
+    is_taken = path.urn is None or path.attribute is not None
     for key in list(raw):
         folded = key.lower()
+        if folded[:4] != "urn:":
+            if is_taken and (folded == name or folded.startswith(spelled)):
+                del raw[key]
+            continue
         value = raw[key]
         is_own_urn = folded == (path.urn or "").lower() or (path.urn is None and is_core_urn(key, kind))
         if isinstance(value, dict) and is_own_urn:
@@ -375,10 +381,8 @@ def _forget_attribute(raw: Document, path: AttributePath, kind: ResourceKind) ->
                 raw[key] = kept
             else:
                 del raw[key]
-        elif path.urn is None or path.attribute is not None:
-            bare = folded.rpartition(":")[2] if folded.startswith("urn:") else folded
-            if _spells(bare, name):
-                del raw[key]
+        elif is_taken and _spells(folded.rpartition(":")[2], name):
+            del raw[key]
 
 
 def _spells(key: str, name: str) -> bool:

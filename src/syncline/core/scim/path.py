@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from syncline.core.scim.errors import ScimError, invalid_path, shorten
 from syncline.core.scim.filter.lexer import MAX_BYTES
@@ -12,6 +13,8 @@ from syncline.core.scim.filter.parser import parse_value_filter
 from syncline.core.scim.names import AttributePath, is_attribute_name, parse_attribute
 from syncline.core.scim.quirks import Quirks
 from syncline.core.scim.schema import ResourceKind
+
+_REMEMBERED_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,24 @@ def parse_path(
     `extensions` are the URN keys of the resource's document; see `names.parse_attribute`. Raises `ScimError`
     400 `invalidPath` for anything else, and above the limits of a filter.
     """
+    # A provider sends the same few paths all day; those of members name another person each time.
+    if len(text) <= _REMEMBERED_LENGTH and (kind is ResourceKind.USER or "[" not in text):
+        path, noted = _remembered(text, kind, tuple(extensions))
+        if quirks is not None:
+            quirks.update(noted)
+        return path
+    return _parsed(text, kind, extensions, quirks)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(
+    text: str, kind: ResourceKind, extensions: tuple[str, ...]
+) -> tuple[PatchPath, frozenset[str]]:
+    quirks = Quirks()
+    return _parsed(text, kind, extensions, quirks), frozenset(quirks)
+
+
+def _parsed(text: str, kind: ResourceKind, extensions: Iterable[str], quirks: Quirks | None) -> PatchPath:
     text = text.strip()
     if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         raise invalid_path(f"The path is longer than {MAX_BYTES} bytes.")

@@ -163,20 +163,18 @@ def group_label(document: Mapping[str, Json]) -> str:
 
 def same(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
     """Tell whether two normalized documents say the same; the order of multi-valued attributes is nothing."""
-    return before == after or not changed_attributes(before, after)
+    return before == after or not any(_differs(before, after, key) for key in before.keys() | after.keys())
 
 
 @quirk("O-04", "an identical PUT is no difference")
 def changed_attributes(before: Mapping[str, Json], after: Mapping[str, Json]) -> tuple[str, ...]:
     """Return the top-level keys whose values differ, sorted."""
-    return tuple(
-        sorted(
-            key
-            for key in before.keys() | after.keys()
-            if before.get(key) != after.get(key)
-            and _comparable(before.get(key)) != _comparable(after.get(key))
-        )
-    )
+    return tuple(sorted(key for key in before.keys() | after.keys() if _differs(before, after, key)))
+
+
+def _differs(before: Mapping[str, Json], after: Mapping[str, Json], key: str) -> bool:
+    old, new = before.get(key), after.get(key)
+    return old != new and _comparable(old) != _comparable(new)
 
 
 @quirk("O-05", "a PUT without `active` leaves it")

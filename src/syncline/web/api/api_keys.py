@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncline.core import wire
-from syncline.services.api_keys import SCOPES, ApiKey
-from syncline.web.api.routing import PAGING, Answer, Call, Route, listed, read_moment
+from syncline.services.api_keys import MAX_NAME, SCOPES, ApiKey
+from syncline.web.api.described import PAGING, note
+from syncline.web.api.routing import Answer, Call, Route, listed, read_moment
 
 
 class ApiKeyInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An API key to make; scopes are `read`, `write` and `admin`, each including the ones before."""
 
-    name: str
-    scopes: list[str] = msgspec.field(default_factory=lambda: list(SCOPES))
-    expires_at: str | None = None
+    name: Annotated[str, note("What the key is for.", "billing", maxLength=MAX_NAME)]
+    scopes: Annotated[
+        list[str],
+        note(
+            "What it may do: `read`, `write`, `admin`, each including the ones before.",
+            ["read"],
+            items={"type": "string", "enum": list(SCOPES)},
+        ),
+    ] = msgspec.field(default_factory=lambda: list(SCOPES))
+    expires_at: Annotated[str | None, note("When it ends, an RFC 3339 time; null is never.")] = None
 
 
 class ApiKeyBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,13 +33,13 @@ class ApiKeyBody(msgspec.Struct, frozen=True, kw_only=True):
 
     object: str = "api_key"
     id: str
-    name: str
-    value: str | UnsetType = UNSET
-    suffix: str
-    scopes: list[str]
+    name: Annotated[str, note("What the key is for.")]
+    value: Annotated[str | UnsetType, note("The key itself, shown this once.")] = UNSET
+    suffix: Annotated[str, note("The last four characters of the key.")]
+    scopes: Annotated[list[str], note("What it may do; each scope includes the ones before.")]
     created_at: str
-    expires_at: str | None
-    last_used_at: str | None
+    expires_at: Annotated[str | None, note("When it ends; null is never.")]
+    last_used_at: Annotated[str | None, note("When it was last used, to about a minute; null is never.")]
 
 
 def _body(key: ApiKey, value: str | UnsetType = UNSET) -> ApiKeyBody:

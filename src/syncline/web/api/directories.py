@@ -3,60 +3,94 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncline.core import wire
 from syncline.core.events import builtins
-from syncline.services.directories import DirectoryFilter, ManagedDirectory
-from syncline.services.tokens import NewToken, Token
-from syncline.web.api.routing import PAGING, Answer, Call, Route, listed, read_moment
+from syncline.core.model import InactiveUsers
+from syncline.providers.registry import BUILT_METHODS, DIRECTORY_TYPES
+from syncline.services.directories import MAX_NAME, DirectoryFilter, ManagedDirectory
+from syncline.services.tokens import MAX_LABEL, MAX_OVERLAP, NewToken, Token
+from syncline.web.api.described import PAGING, Parameter, note
+from syncline.web.api.routing import Answer, Call, Route, listed, read_moment
+
+_TYPES = sorted(name for name, method in DIRECTORY_TYPES.items() if method in BUILT_METHODS)
+_POLICIES = [policy.value for policy in InactiveUsers]
 
 
 class DirectoryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A directory to make; `inactive_users` is `delete` or `keep`, by default the environment's."""
+    """A directory to make."""
 
-    organization_id: str
-    name: str
-    type: str
-    inactive_users: str | None = None
+    organization_id: Annotated[str, note("The organization it belongs to.", "org_01KA0YPX7B9D1F3H5K7M9Q1S3T")]
+    name: Annotated[str, note("A name for people.", "Northwind", maxLength=MAX_NAME)]
+    type: Annotated[str, note("The kind of provider.", "generic scim v2.0", enum=_TYPES)]
+    inactive_users: Annotated[
+        str | None,
+        note(
+            "What happens to people who become inactive; null takes the environment's policy.",
+            "delete",
+            enum=[*_POLICIES, None],
+        ),
+    ] = None
 
 
 class DirectoryChangesInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be changed about a directory; what is left out stays as it is."""
 
-    name: str | UnsetType = UNSET
-    inactive_users: str | UnsetType = UNSET
+    name: Annotated[str | UnsetType, note("A name for people.", "Northwind", maxLength=MAX_NAME)] = UNSET
+    inactive_users: Annotated[
+        str | UnsetType,
+        note(
+            "The policy for inactive people; a change is settled and announced at once.",
+            "keep",
+            enum=_POLICIES,
+        ),
+    ] = UNSET
 
 
 class TokenInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bearer token to make."""
 
-    label: str | None = None
-    expires_at: str | None = None
+    label: Annotated[str | None, note("What it is for.", "spring", maxLength=MAX_LABEL)] = None
+    expires_at: Annotated[str | None, note("When it ends, an RFC 3339 time; null is never.")] = None
 
 
 class TokenRotationInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the old token lives on beside its successor."""
 
-    overlap_seconds: int = 86_400
+    overlap_seconds: Annotated[
+        int,
+        note(
+            "0 to 2,592,000 (30 days); 0 revokes the old token at once.",
+            86_400,
+            minimum=0,
+            maximum=int(MAX_OVERLAP.total_seconds()),
+        ),
+    ] = 86_400
 
 
 class ScimAddresses(msgspec.Struct, frozen=True):
     """Where a provider pushes to; the token is there in the answer to a creation only."""
 
-    endpoint: str
-    endpoint_v1: str
-    bearer_token: str | UnsetType = UNSET
+    endpoint: Annotated[str, note("The base address for SCIM 2.0.")]
+    endpoint_v1: Annotated[str, note("The base address for SCIM 1.1.")]
+    bearer_token: Annotated[str | UnsetType, note("The token for the provider, shown this once.")] = UNSET
+
+
+class PullQueued(msgspec.Struct, frozen=True):
+    """A pull that will take place."""
+
+    status: Annotated[Literal["queued"], note("Always `queued`.")] = "queued"
 
 
 class ManagedDirectoryBody(wire.Directory, frozen=True, kw_only=True):
     """A directory with what its owner sets up."""
 
-    inactive_users: str
-    scim: ScimAddresses | UnsetType = UNSET
+    inactive_users: Annotated[str, note("The policy for inactive people.", enum=_POLICIES)]
+    scim: Annotated[ScimAddresses | UnsetType, note("Where the provider pushes to.")] = UNSET
 
 
 class DirectoryToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +99,12 @@ class DirectoryToken(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "directory_token"
     id: str
     directory_id: str
-    label: str | None
-    token: str | UnsetType = UNSET
-    token_suffix: str
+    label: Annotated[str | None, note("What it is for.")]
+    token: Annotated[str | UnsetType, note("The token itself, shown this once.")] = UNSET
+    token_suffix: Annotated[str, note("The last four characters of the token.")]
     created_at: str
-    expires_at: str | None
-    last_used_at: str | None
+    expires_at: Annotated[str | None, note("When it ends; null is never.")]
+    last_used_at: Annotated[str | None, note("When it was last used, to about a minute; null is never.")]
 
 
 def _managed(found: ManagedDirectory) -> dict[str, Any]:
@@ -142,7 +176,7 @@ async def _delete(call: Call) -> Answer:
 
 async def _sync(call: Call) -> Answer:
     await call.services.directories.request_pull(call.environment_id, call.path["id"])
-    return Answer(202, {"status": "queued"})
+    return Answer(202, PullQueued())
 
 
 async def _list_tokens(call: Call) -> Answer:
@@ -184,7 +218,12 @@ ROUTES = (
         _list,
         "List directories",
         [wire.Directory],
-        query=(*PAGING, "organization_id", "search", "domain"),
+        query=(
+            *PAGING,
+            Parameter("organization_id", "Only directories of this organization."),
+            Parameter("search", "Only directories whose name contains this text, in any letter case."),
+            Parameter("domain", "Only directories of organizations with this domain; deprecated."),
+        ),
     ),
     Route(
         "POST",
@@ -194,6 +233,11 @@ ROUTES = (
         ManagedDirectoryBody,
         201,
         takes=DirectoryInput,
+        about=(
+            "The answer holds the address and the bearer token to paste into the provider's provisioning "
+            "screen. The state is `validating` until the provider's first request."
+        ),
+        refusals=((404, "entity_not_found"), (422, "type_unsupported")),
     ),
     Route("GET", "/directories/{id}", _get, "Get a directory", wire.Directory),
     Route(
@@ -203,9 +247,29 @@ ROUTES = (
         "Update a directory",
         ManagedDirectoryBody,
         takes=DirectoryChangesInput,
+        about=(
+            "Another policy for inactive people takes effect in the same transaction: who leaves the product "
+            "view is announced with `dsync.user.deleted`, who enters it with `dsync.user.created`."
+        ),
     ),
-    Route("DELETE", "/directories/{id}", _delete, "Delete a directory", status=202),
-    Route("POST", "/directories/{id}/sync", _sync, "Queue a pull of a directory", status=202),
+    Route(
+        "DELETE",
+        "/directories/{id}",
+        _delete,
+        "Delete a directory",
+        status=202,
+        about="Emits `dsync.deleted` and nothing else. Its SCIM address refuses every token from then on.",
+    ),
+    Route(
+        "POST",
+        "/directories/{id}/sync",
+        _sync,
+        "Queue a pull of a directory",
+        PullQueued,
+        202,
+        about="For directories that are pulled, of which there is no kind yet: every call is refused.",
+        refusals=((422, "directory_sync_unsupported"),),
+    ),
     Route(
         "GET",
         "/directories/{id}/bearer_tokens",
@@ -222,6 +286,7 @@ ROUTES = (
         DirectoryToken,
         201,
         takes=TokenInput,
+        about="Several tokens may be live. Emits `dsync.token.created`.",
     ),
     Route(
         "POST",
@@ -231,6 +296,7 @@ ROUTES = (
         DirectoryToken,
         201,
         takes=TokenRotationInput,
+        about="The successor has the label of the old token, which ends when the overlap does.",
     ),
     Route(
         "DELETE",
@@ -238,5 +304,6 @@ ROUTES = (
         _revoke_token,
         "Revoke a bearer token",
         status=204,
+        about="Requests that carry it are refused from now on. Emits `dsync.token.revoked`.",
     ),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from syncline.core import wire
 from syncline.services.product import UserQuery
-from syncline.web.api.routing import PAGING, Answer, Call, Route, listed
+from syncline.web.api.described import PAGING, Parameter
+from syncline.web.api.routing import Answer, Call, Route, listed
 
 
 async def _list_users(call: Call) -> Answer:
@@ -39,7 +40,17 @@ ROUTES = (
         _list_users,
         "List directory users",
         [wire.DirectoryUser],
-        query=(*PAGING, "directory", "group", "idp_id", "email"),
+        query=(
+            *PAGING,
+            Parameter("directory", "Only people of this directory."),
+            Parameter("group", "Only direct members of this group."),
+            Parameter("idp_id", "Only the person with this id at the provider; needs `directory`."),
+            Parameter(
+                "email", "Only people with this primary address, in any letter case; needs `directory`."
+            ),
+        ),
+        about="A directory and a group together give their intersection.",
+        refusals=((404, "entity_not_found"),),
     ),
     Route("GET", "/directory_users/{id}", _get_user, "Get a directory user", wire.DirectoryUser),
     Route(
@@ -48,7 +59,13 @@ ROUTES = (
         _list_groups,
         "List directory groups",
         [wire.DirectoryGroup],
-        query=(*PAGING, "directory", "user"),
+        query=(
+            *PAGING,
+            Parameter("directory", "Only groups of this directory."),
+            Parameter("user", "Only groups this directory user is a direct member of."),
+        ),
+        about="Who is in a group: list directory users with `group`.",
+        refusals=((404, "entity_not_found"),),
     ),
     Route("GET", "/directory_groups/{id}", _get_group, "Get a directory group", wire.DirectoryGroup),
 )

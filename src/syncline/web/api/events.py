@@ -7,7 +7,8 @@ import msgspec
 from syncline.core import wire
 from syncline.core.paging import Order
 from syncline.services.events import EventQuery
-from syncline.web.api.routing import PAGING, Answer, Call, Route
+from syncline.web.api.described import Parameter, moment, paging, texts
+from syncline.web.api.routing import Answer, Call, Route
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,6 +40,19 @@ ROUTES = (
         _list,
         "List events, oldest first",
         [wire.Event],
-        query=(*PAGING, "events", "organization_id", "range_start", "range_end"),
+        query=(
+            *paging(Order.ASC),
+            texts("events", "Only events of these types."),
+            Parameter("organization_id", "Only events of this organization."),
+            moment("range_start", "Only events that occurred at this time or later."),
+            moment("range_end", "Only events that occurred before this time."),
+        ),
+        about=(
+            "Every change of every directory, each exactly once. `list_metadata.after` is null when the "
+            "newest event has been returned; `list_metadata.cursor` is the last event that was looked at, "
+            "matching or not, and is accepted as `after`."
+        ),
+        refusals=((400, "cursor_unknown"), (410, "cursor_expired")),
+        cursors=("before", "after", "cursor"),
     ),
 )

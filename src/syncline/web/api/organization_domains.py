@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from syncline.core import wire
+from syncline.web.api.described import note
 from syncline.web.api.routing import Answer, Call, Route
 
 
 class OrganizationDomainInput(msgspec.Struct, frozen=True):
     """A domain to add to an organization."""
 
-    organization_id: str
-    domain: str
+    organization_id: Annotated[str, note("The organization it belongs to.", "org_01KA0YPX7B9D1F3H5K7M9Q1S3T")]
+    domain: Annotated[str, note("The domain name.", "northwind.example")]
 
 
 async def _create(call: Call) -> Answer:
@@ -45,6 +48,12 @@ ROUTES = (
         wire.OrganizationDomain,
         201,
         takes=OrganizationDomainInput,
+        about=(
+            "The answer names the record to publish: a TXT record on the domain, or on "
+            "`<verification_prefix>.<domain>`, with the value `<verification_prefix>=<verification_token>`. "
+            "Emits `organization_domain.created`."
+        ),
+        refusals=((404, "entity_not_found"), (409, "domain_already_exists")),
     ),
     Route("GET", "/organization_domains/{id}", _get, "Get a domain", wire.OrganizationDomain),
     Route(
@@ -54,6 +63,18 @@ ROUTES = (
         "Start the verification of a domain",
         wire.OrganizationDomain,
         201,
+        about=(
+            "The record is looked up at once and then again and again for 30 days; after that the state is "
+            "`failed`, and this call starts anew."
+        ),
+        refusals=((400, "domain_already_verified"),),
     ),
-    Route("DELETE", "/organization_domains/{id}", _delete, "Remove a domain", status=204),
+    Route(
+        "DELETE",
+        "/organization_domains/{id}",
+        _delete,
+        "Remove a domain",
+        status=204,
+        about="Emits `organization_domain.deleted`.",
+    ),
 )

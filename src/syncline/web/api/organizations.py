@@ -2,33 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncline.core import wire
-from syncline.services.organizations import DomainData, OrganizationChanges, OrganizationFilter
-from syncline.web.api.routing import PAGING, Answer, Call, Route, listed
+from syncline.services.organizations import (
+    MAX_NAME,
+    MAX_PAIRS,
+    DomainData,
+    OrganizationChanges,
+    OrganizationFilter,
+)
+from syncline.web.api.described import PAGING, Parameter, note, texts
+from syncline.web.api.routing import Answer, Call, Route, listed
 
 
 class DomainInput(msgspec.Struct, frozen=True):
     """A domain to set: verified at the caller's word, or pending."""
 
-    domain: str
-    state: Literal["pending", "verified"]
+    domain: Annotated[str, note("The domain name.", "northwind.example")]
+    state: Annotated[
+        Literal["pending", "verified"],
+        note("`verified` takes your word for it, `pending` asks for a DNS record.", "pending"),
+    ]
 
 
-class OrganizationInput(msgspec.Struct, frozen=True):
-    """What may be said about an organization; what is left out stays as it is."""
+_NAME = note("Its name; it need not be unique.", "Northwind", maxLength=MAX_NAME)
 
-    name: str | UnsetType = UNSET
-    domain_data: list[DomainInput] | UnsetType = UNSET
-    domains: list[str] | UnsetType = UNSET
-    external_id: str | UnsetType | None = UNSET
-    stripe_customer_id: str | UnsetType | None = UNSET
-    metadata: dict[str, str | None] | UnsetType | None = UNSET
-    allow_profiles_outside_organization: bool | UnsetType = UNSET
+
+class OrganizationInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be changed about an organization; what is left out stays as it is."""
+
+    name: Annotated[str | UnsetType, _NAME] = UNSET
+    domain_data: Annotated[
+        list[DomainInput] | UnsetType,
+        note("Its domains: the new full list.", [{"domain": "northwind.example", "state": "pending"}]),
+    ] = UNSET
+    domains: Annotated[
+        list[str] | UnsetType, note("Its domains, all of them pending; prefer `domain_data`.")
+    ] = UNSET
+    external_id: Annotated[
+        str | UnsetType | None,
+        note("Your own id of the customer, unique in the environment; null clears it.", "cust-42"),
+    ] = UNSET
+    stripe_customer_id: Annotated[
+        str | UnsetType | None, note("Its id at Stripe, kept for you; null clears it.")
+    ] = UNSET
+    metadata: Annotated[
+        dict[str, str | None] | UnsetType | None,
+        note(
+            f"Up to {MAX_PAIRS} pairs of ASCII text, merged by key: null deletes one, `{{}}` deletes all.",
+            {"plan": "gold"},
+        ),
+    ] = UNSET
+    allow_profiles_outside_organization: Annotated[
+        bool | UnsetType, note("Kept and returned for clients that send it; it has no effect.")
+    ] = UNSET
+
+
+class NewOrganizationInput(OrganizationInput, frozen=True, kw_only=True):
+    """An organization to make."""
+
+    name: Annotated[str, _NAME]
 
 
 def _changes(given: OrganizationInput) -> OrganizationChanges:
@@ -55,7 +92,7 @@ async def _list(call: Call) -> Answer:
 
 
 async def _create(call: Call) -> Answer:
-    changes = _changes(call.read(OrganizationInput))
+    changes = _changes(call.read(NewOrganizationInput))
     return Answer(201, await call.services.organizations.create(call.environment_id, changes, call.cause))
 
 
@@ -86,7 +123,11 @@ ROUTES = (
         _list,
         "List organizations",
         [wire.Organization],
-        query=(*PAGING, "domains", "search"),
+        query=(
+            *PAGING,
+            texts("domains", "Only organizations that have one of these domains."),
+            Parameter("search", "Only organizations whose name contains this text, in any letter case."),
+        ),
     ),
     Route(
         "POST",
@@ -95,7 +136,14 @@ ROUTES = (
         "Create an organization",
         wire.Organization,
         201,
-        takes=OrganizationInput,
+        takes=NewOrganizationInput,
+        about="Emits `organization.created`, then `organization_domain.created` for each domain.",
+        refusals=(
+            (400, "invalid_metadata"),
+            (400, "external_id_already_used"),
+            (400, "stripe_customer_id_already_used"),
+            (409, "domain_already_exists"),
+        ),
     ),
     Route(
         "GET",
@@ -103,6 +151,7 @@ ROUTES = (
         _by_external_id,
         "Get an organization by its external id",
         wire.Organization,
+        about="The external id is compared exactly.",
     ),
     Route("GET", "/organizations/{id}", _get, "Get an organization", wire.Organization),
     Route(
@@ -112,6 +161,23 @@ ROUTES = (
         "Update an organization",
         wire.Organization,
         takes=OrganizationInput,
+        about=(
+            "Only what is in the body changes. Emits events of the domains that changed, then "
+            "`organization.updated`; nothing if nothing changed."
+        ),
+        refusals=(
+            (400, "invalid_metadata"),
+            (400, "external_id_already_used"),
+            (400, "stripe_customer_id_already_used"),
+            (409, "domain_already_exists"),
+        ),
     ),
-    Route("DELETE", "/organizations/{id}", _delete, "Delete an organization and its directories", status=202),
+    Route(
+        "DELETE",
+        "/organizations/{id}",
+        _delete,
+        "Delete an organization and its directories",
+        status=202,
+        about="Emits `dsync.deleted` for each directory, then `organization.deleted`.",
+    ),
 )

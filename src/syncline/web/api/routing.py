@@ -17,6 +17,7 @@ from syncline.core.model import Cause
 from syncline.core.paging import DEFAULT_LIMIT, MAX_LIMIT, Order, Page, PageRequest
 from syncline.services.api_keys import ApiCaller
 from syncline.services.container import Services
+from syncline.web.api.described import Parameter
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -98,7 +99,11 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of the API: how it is addressed, what it needs, and how it is documented."""
+    """One call of the API: how it is addressed, what it needs, and how it is documented.
+
+    `about` is what a caller has to know beyond the summary, `refusals` the statuses and codes that are
+    particular to the call, `cursors` what a list's metadata holds.
+    """
 
     method: str
     path: str
@@ -107,8 +112,11 @@ class Route:
     answers: Any = None
     status: int = 200
     takes: type[msgspec.Struct] | None = None
-    query: tuple[str, ...] = ()
+    query: tuple[Parameter, ...] = ()
     scope: str | None = None
+    about: str = ""
+    refusals: tuple[tuple[int, str], ...] = ()
+    cursors: tuple[str, ...] = ("before", "after")
 
     @property
     def needs(self) -> str:
@@ -119,9 +127,6 @@ class Route:
     def segments(self) -> tuple[str, ...]:
         """The path's segments; parameters in braces."""
         return tuple(self.path.strip("/").split("/"))
-
-
-PAGING = ("limit", "order", "after", "before")
 
 
 def listed(page: Page[Any]) -> dict[str, Any]:

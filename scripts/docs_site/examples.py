@@ -1,0 +1,269 @@
+"""Realistic objects for the reference: one customer, its directory, a person, a group, and their events."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import fields
+from dataclasses import replace as replace_dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import convert
+from msgspec.structs import replace
+
+from syncline.core import wire
+from syncline.core.envelope import envelope
+from syncline.core.events import CATALOG, Event, builtins
+from syncline.core.json import stringify
+from syncline.core.model import Directory, DirectoryId, DirectoryState, EnvironmentId, InactiveUsers
+from syncline.web.api.api_keys import ApiKeyBody
+from syncline.web.api.directories import DirectoryToken, ManagedDirectoryBody, PullQueued
+
+BASE_URL = "http://localhost:8000"
+ORGANIZATION_ID = "org_01KA0YPX7B9D1F3H5K7M9Q1S3T"
+DOMAIN_ID = "org_domain_01KA0YQ0A1C3E5G7J9M1P3R5T7"
+DIRECTORY_ID = "directory_01KA0YQ2C4E6G8J0M2P4R6T8V0"
+USER_ID = "directory_user_01KA0Z1B3D5F7H9K1M3P5R7T9V"
+GROUP_ID = "directory_group_01KA0Z2C4E6G8J0M2P4R6T8V0X"
+TOKEN_ID = "directory_token_01KA0YQ3D5F7H9K1M3P5R7T9V1"
+ENDPOINT_ID = "we_01KA0YR5F7H9K1M3P5R7T9V1X3"
+KEY_ID = "key_01KA0YN8C0E2G4J6M8P0R2T4V6"
+EVENT_ID = "event_01KA0Z3W8M6Q4T2R9X7V5B3N1A"
+
+PATH_IDS: Mapping[str, str] = {
+    "organizations": ORGANIZATION_ID,
+    "organization_domains": DOMAIN_ID,
+    "directories": DIRECTORY_ID,
+    "directory_users": USER_ID,
+    "directory_groups": GROUP_ID,
+    "webhook_endpoints": ENDPOINT_ID,
+    "api_keys": KEY_ID,
+}
+"""What stands for `{id}` in the address of an example, by the first segment."""
+
+OTHER_IDS: Mapping[str, str] = {"token_id": TOKEN_ID, "external_id": "cust-42"}
+
+_T0 = datetime(2026, 3, 2, 8, 15, 0, 120_000, UTC)
+_T1 = _T0 + timedelta(minutes=6, seconds=44)
+_MADE, _CHANGED = wire.iso(_T0), wire.iso(_T1)
+
+DOMAIN = wire.OrganizationDomain(
+    id=DOMAIN_ID,
+    organization_id=ORGANIZATION_ID,
+    domain="northwind.example",
+    state="pending",
+    verification_strategy="dns",
+    verification_token="Zt4wQ8mN1xLr7cVb",
+    verification_prefix="syncline-k3p9a2fw",
+    created_at=_MADE,
+    updated_at=_MADE,
+)
+ORGANIZATION = wire.Organization(
+    id=ORGANIZATION_ID,
+    name="Northwind",
+    domains=[DOMAIN],
+    metadata={"plan": "gold"},
+    external_id="cust-42",
+    created_at=_MADE,
+    updated_at=_MADE,
+)
+GROUP = wire.DirectoryGroup(
+    id=GROUP_ID,
+    idp_id="Dispatch",
+    directory_id=DIRECTORY_ID,
+    organization_id=ORGANIZATION_ID,
+    name="Dispatch",
+    raw_attributes={},
+    created_at=_MADE,
+    updated_at=_MADE,
+)
+USER = wire.DirectoryUser(
+    id=USER_ID,
+    directory_id=DIRECTORY_ID,
+    organization_id=ORGANIZATION_ID,
+    idp_id="00u8k2m4p6r8t0v2x4z6",
+    email="mira.voss@northwind.example",
+    first_name="Mira",
+    last_name="Voss",
+    name="Mira Voss",
+    emails=[{"primary": True, "type": "work", "value": "mira.voss@northwind.example"}],
+    job_title="Planner",
+    username="mira.voss@northwind.example",
+    state="active",
+    raw_attributes={},
+    custom_attributes={},
+    created_at=_MADE,
+    updated_at=_CHANGED,
+)
+DIRECTORY = wire.Directory(
+    id=DIRECTORY_ID,
+    organization_id=ORGANIZATION_ID,
+    external_key="9f2c41d07ab83e65",
+    type="generic scim v2.0",
+    state="linked",
+    name="Northwind Okta",
+    domain="northwind.example",
+    metadata=wire.DirectoryMetadata(users=wire.DirectoryUserCounts(active=25, inactive=0), groups=4),
+    created_at=_MADE,
+    updated_at=_CHANGED,
+)
+ENDPOINT = wire.WebhookEndpoint(
+    id=ENDPOINT_ID,
+    endpoint_url="https://app.northwind.example/hooks/directory",
+    secret="whsec_…x9Qf",
+    status="enabled",
+    state="active",
+    events=["dsync.user.created", "dsync.user.updated", "dsync.user.deleted"],
+    created_at=_MADE,
+    updated_at=_MADE,
+)
+_BARE = DIRECTORY_ID.removeprefix("directory_")
+
+_ANSWERS: Mapping[type[Any], Any] = {
+    wire.Organization: ORGANIZATION,
+    wire.OrganizationDomain: DOMAIN,
+    wire.Directory: DIRECTORY,
+    wire.DirectoryUser: replace(USER, groups=[GROUP]),
+    wire.DirectoryGroup: GROUP,
+    wire.WebhookEndpoint: ENDPOINT,
+    PullQueued: PullQueued(),
+    ManagedDirectoryBody: convert(
+        {
+            **builtins(DIRECTORY),
+            "inactive_users": "delete",
+            "scim": {
+                "endpoint": f"{BASE_URL}/scim/v2/{_BARE}",
+                "endpoint_v1": f"{BASE_URL}/scim/v1/{_BARE}",
+                "bearer_token": "scim_…",
+            },
+        },
+        ManagedDirectoryBody,
+    ),
+    DirectoryToken: DirectoryToken(
+        id=TOKEN_ID,
+        directory_id=DIRECTORY_ID,
+        label="spring",
+        token="scim_…",
+        token_suffix="x9Qf",
+        created_at=_MADE,
+        expires_at=None,
+        last_used_at=None,
+    ),
+    ApiKeyBody: ApiKeyBody(
+        id=KEY_ID,
+        name="billing",
+        value="sk_…",
+        suffix="b7Kd",
+        scopes=["read"],
+        created_at=_MADE,
+        expires_at=None,
+        last_used_at=None,
+    ),
+}
+_SHOWN_ONCE = ("value", "token", "bearer_token")
+
+
+def answer(kind: Any, *, is_new: bool) -> Any:
+    """Return an answer as plain JSON, None for an object without an example.
+
+    `is_new`: the answer to a creation, which shows what is shown once.
+    """
+    if kind is wire.Event:
+        return event(CATALOG["dsync.user.updated"])
+    found = _ANSWERS.get(kind)
+    if found is None:
+        return None
+    plain = builtins(found)
+    if not is_new:
+        return _without_secrets(plain)
+    if kind is wire.WebhookEndpoint:
+        plain["secret"] = "whsec_…"
+    if kind is ManagedDirectoryBody:
+        plain |= {"state": "validating", "metadata": {"users": {"active": 0, "inactive": 0}, "groups": 0}}
+    return plain
+
+
+def event(kind: type[Event]) -> dict[str, Any]:
+    """Return one event of a type as it is sent, made from the class and the fields that it declares."""
+    about_directory = kind.name.startswith("dsync.")
+    actor = None if about_directory else stringify({"id": KEY_ID, "source": "api", "name": "billing"})
+    sealed = envelope(
+        EVENT_ID,
+        kind.name,
+        stringify(_instance(kind).data()),
+        _T1,
+        actor,
+        sequence=1042,
+        directory_sequence=310 if about_directory else None,
+    )
+    found: dict[str, Any] = json.loads(sealed)
+    return found
+
+
+def _instance(kind: type[Event]) -> Event:
+    hints = typing.get_type_hints(kind)
+    build: Any = kind
+    values = {field.name: _value(field.name, hints[field.name]) for field in fields(build)}
+    made: Event = build(**values | _AS_LEFT.get(kind.name, {}))
+    return made
+
+
+_DIRECTORY = Directory(
+    environment_id=EnvironmentId("environment_01KA0YN1B3D5F7H9K1M3P5R7T9"),
+    organization_id=ORGANIZATION_ID,
+    id=DirectoryId(DIRECTORY_ID),
+    external_key="9f2c41d07ab83e65",
+    name="Northwind Okta",
+    type="okta scim v2.0",
+    state=DirectoryState.LINKED,
+    inactive_users=InactiveUsers.DELETE,
+    settings={},
+    created_at=_T0,
+    updated_at=_T1,
+)
+_BEFORE: Mapping[type[Any], Any] = {
+    wire.DirectoryUser: replace(USER, job_title="Intern", updated_at=_MADE),
+    wire.DirectoryGroup: replace(GROUP, idp_id="Night shift", name="Night shift"),
+}
+_BY_TYPE: Mapping[type[Any], Any] = {
+    wire.DirectoryUser: USER,
+    wire.DirectoryGroup: GROUP,
+    wire.Organization: ORGANIZATION,
+    wire.OrganizationDomain: DOMAIN,
+    datetime: _T0,
+    Directory: _DIRECTORY,
+}
+_AS_LEFT: Mapping[str, dict[str, Any]] = {
+    "dsync.deleted": {"directory": replace_dataclass(_DIRECTORY, state=DirectoryState.DELETING)},
+    "dsync.user.deleted": {"user": replace(USER, state="inactive")},
+    "organization_domain.verified": {"domain": replace(DOMAIN, state="verified")},
+    "organization_domain.verification_failed": {"domain": replace(DOMAIN, state="failed")},
+}
+"""Types at whose end an object is in a state of its own."""
+_BY_NAME: Mapping[str, Any] = {
+    "id": TOKEN_ID,
+    "directory_id": DIRECTORY_ID,
+    "organization_id": ORGANIZATION_ID,
+    "token_suffix": "x9Qf",
+    "reason": "domain_verification_period_expired",
+    "domains": [(DOMAIN_ID, "northwind.example")],
+}
+
+
+def _value(name: str, hint: Any) -> Any:
+    """Return what a field of an event class holds in its example, found by its type, else by its name."""
+    if name == "before":
+        return _BEFORE[hint]
+    if hint in _BY_TYPE:
+        return _BY_TYPE[hint]
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    raise LookupError(f"no example for the field {name} of the type {hint}: add one to {__name__}")
+
+
+def _without_secrets(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _without_secrets(part) for key, part in plain.items() if key not in _SHOWN_ONCE}
+    return plain

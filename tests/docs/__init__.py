@@ -1,0 +1,1 @@
+"""Tests of the documentation: complete, correct, and every block that can run runs."""
