@@ -15,7 +15,16 @@ import structlog
 
 from syncline.core.model import InactiveUsers
 from syncline.store.migrate import upgrade
-from tests.conformance.suites import OKTA, PYPI, Outcome, Target, version_of
+from tests.conformance.suites import (
+    CANAILLE,
+    OKTA,
+    PYPI,
+    Outcome,
+    Target,
+    canaille,
+    version_of,
+    version_of_canaille,
+)
 from tests.support import postgres
 from tests.support.corpus import load_player, options
 from tests.support.live import Live, serving
@@ -34,7 +43,9 @@ def main(arguments: list[str]) -> int:
         with _database(database) as url, serving(url) as live:
             for name, outcome in _outcomes(live):
                 good = good and outcome.is_good
-                words = "" if outcome.is_good else "; ".join(outcome.problems) or "too few checks"
+                words = "; ".join(outcome.problems or outcome.notes)
+                if not outcome.is_good:
+                    words = words or "too few checks"
                 print(
                     f"| {name} | {database} | {outcome.passed} | {outcome.required} | {words} |", flush=True
                 )
@@ -44,6 +55,10 @@ def main(arguments: list[str]) -> int:
 def _outcomes(live: Live) -> Iterator[tuple[str, Outcome]]:
     for name, suite in PYPI.items():
         yield f"{name} {version_of(name)}", suite(_target(live, name))
+    if CANAILLE.exists():
+        yield f"canaille {version_of_canaille()}", canaille(_target(live, "canaille"))
+    else:
+        print("canaille: not there, run tests/conformance/canaille/install", file=sys.stderr)
     folder = Path(os.environ.get("SYNCLINE_OKTA_TESTS") or ".")
     for name, suite in OKTA.items():
         if (folder / name).exists():

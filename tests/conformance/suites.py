@@ -24,6 +24,9 @@ from scim2_tester import Status, check_server
 from tests.conformance.okta import play
 
 _BIN = Path(sys.executable).parent
+_CANAILLE_FOLDER = Path(__file__).parent / "canaille"
+CANAILLE = _CANAILLE_FOLDER / ".venv" / "bin" / "python"
+"""The Python of Canaille's environment, which `tests/conformance/canaille/install` makes."""
 _CORE_V1 = "urn:scim:schemas:core:1.0"
 _SIMULATION = """
 from scim_sim.groups.groups import add_user_to_group, create_group, delete_group, remove_user_from_group
@@ -55,11 +58,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a suite found: how many checks passed, how many must, and what was wrong."""
+    """What a suite found: checks passed and required, what was wrong, what is missing of the optional."""
 
     passed: int
     required: int
     problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def is_good(self) -> bool:
@@ -188,18 +192,27 @@ def typed_client(target: Target) -> Outcome:
     return steps.outcome(6)
 
 
+def canaille(target: Target) -> Outcome:
+    """Let an identity provider with a SCIM client of its own push people and a group."""
+    done = _run([CANAILLE, _CANAILLE_FOLDER / "client.py", target.base], SYNCLINE_TOKEN=target.token)
+    if done.returncode:
+        return Outcome(0, 6, [done.stderr[-500:]])
+    checks: dict[str, bool] = json.loads(done.stdout)
+    return Outcome(sum(checks.values()), 6, [check for check, good in checks.items() if not good])
+
+
 def okta_specification(name: str, *, is_v1: bool = False) -> Suite:
-    """Return the player of one of Okta's own files, without its optional steps."""
+    """Return the player of one of Okta's own files; what fails of its optional steps is only noted."""
 
     def run(target: Target) -> Outcome:
         folder = Path(os.environ["SYNCLINE_OKTA_TESTS"])
-        passed, required, problems = play(
+        played = play(
             json.loads((folder / name).read_text(encoding="utf-8")),
             target.base_v1 if is_v1 else target.base,
             target.token,
             core=_CORE_V1 if is_v1 else "urn:ietf:params:scim:schemas:core:2.0:User",
         )
-        return Outcome(passed, required, problems)
+        return Outcome(played.passed, played.required, played.problems, played.optional_problems)
 
     return run
 
@@ -224,6 +237,12 @@ OKTA: Mapping[str, Suite] = {
 def version_of(suite: str) -> str:
     """Return the version of a suite from PyPI."""
     return version(suite)
+
+
+def version_of_canaille() -> str:
+    """Return the version that Canaille's environment is pinned to."""
+    pins = (_CANAILLE_FOLDER / "requirements.txt").read_text(encoding="utf-8")
+    return next(line.partition("==")[2] for line in pins.splitlines() if line.startswith("canaille["))
 
 
 class _Steps:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.suites import OKTA, PYPI, Suite, Target
+from tests.conformance.suites import CANAILLE, OKTA, PYPI, Suite, Target, canaille
 from tests.support import parts
 from tests.support.live import serving
 
@@ -29,6 +29,12 @@ def check(database_url: str, suite: Suite) -> None:
 @pytest.mark.parametrize("suite", PYPI)
 def test_a_suite_from_pypi(database_url: str, suite: str) -> None:
     check(database_url, PYPI[suite])
+
+
+def test_canaille(database_url: str) -> None:
+    if not CANAILLE.exists():
+        parts.missing("Canaille", "scripts/test, or: tests/conformance/canaille/install")
+    check(database_url, canaille)
 
 
 @pytest.mark.parametrize("name", OKTA)

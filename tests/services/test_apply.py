@@ -457,3 +457,28 @@ def statements() -> Any:
     event.listen(Engine, "after_cursor_execute", counted)
     yield lambda: count
     event.remove(Engine, "after_cursor_execute", counted)
+
+
+async def test_a_version_names_one_state_also_inside_a_batch(database_url: str) -> None:
+    """A group was deleted and its member written in one batch: two states of the person had one version."""
+    async with world(database_url) as here:
+        person = await here.user("mara@northwind.example")
+        teams = [await here.group(name, [person.id]) for name in ("Kiln", "Glaze")]
+        seen = await here.do(PatchUser(person.id, parse_operations({"Operations": []}, ResourceKind.USER)))
+        assert isinstance(seen.view, UserView)
+        unchanged = PatchUser(person.id, parse_operations({"Operations": []}, ResourceKind.USER))
+        answers = await asyncio.gather(
+            here.do(DeleteGroup(teams[0].id)),
+            here.do(unchanged),
+            here.do(DeleteGroup(teams[1].id)),
+            here.do(unchanged),
+        )
+        states = [seen.view, answers[1].view, answers[3].view]
+        known: dict[int, int] = {}
+        for view in states:
+            assert isinstance(view, UserView)
+            assert known.setdefault(view.version, len(view.groups)) == len(view.groups)
+        last = await here.do(unchanged)
+        assert isinstance(last.view, UserView)
+        assert last.view.groups == ()
+        assert known.setdefault(last.view.version, 0) == 0

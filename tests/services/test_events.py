@@ -19,7 +19,7 @@ from syncline.core.wire import Organization
 from syncline.services.events import EventPage, EventQuery
 from syncline.services.organizations import OrganizationChanges
 from syncline.store import log
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 from tests.support.directory_world import CAUSE, DirectoryWorld, directory_world
 from tests.support.kernels import seed
 

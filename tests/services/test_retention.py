@@ -17,7 +17,7 @@ from syncline.services.retention import Retention
 from syncline.services.sealing import Sealer
 from syncline.store import log, parked, upkeep
 from syncline.store import tables as t
-from syncline.store.engine import Connection
+from syncline.store.database import Connection
 from syncline.store.jsontext import load
 from tests.support.deliveries import CAUSE, CREATED, Stage, dispatching
 from tests.support.kernels import kernel, seed

@@ -10,7 +10,7 @@ import pytest
 
 from syncline.obs.metrics import Metrics
 from syncline.services.container import Services
-from syncline.store.engine import DatabaseUnavailable
+from syncline.store.database import DatabaseUnavailable
 from syncline.workers.runner import loops_of, run_loops
 from syncline.workers.supervision import BackOff, repeating, supervise
 from tests.support.deliveries import Stage

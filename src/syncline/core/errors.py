@@ -3,6 +3,7 @@
     SynclineError
     ├── BadRequest              400
     │   └── MalformedJson
+    │       └── MalformedText
     ├── Unauthorized            401
     ├── Forbidden               403
     ├── NotFound                404
@@ -57,6 +58,10 @@ class MalformedJson(BadRequest):
     """400: the text is not the JSON we accept (RFC 8259 plus the limits of `scim.md` §17)."""
 
     default_code = "malformed_json"
+
+
+class MalformedText(MalformedJson):
+    """400: JSON with text in it that is none: not UTF-8, half a surrogate pair, NUL."""
 
 
 class Unauthorized(SynclineError):

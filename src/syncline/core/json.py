@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from syncline.core.errors import MalformedJson
+from syncline.core.errors import MalformedJson, MalformedText
 from syncline.core.text import fold
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ _decode = msgspec.json.Decoder().decode
 def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     """Return the value of a JSON text in UTF-8, with or without a byte order mark; any kind of value.
 
-    Raises `MalformedJson` for anything that is not JSON, and for what other readers would read differently:
-    NaN, Infinity, numbers that overflow or have more than 4,300 digits, invalid UTF-8, lone surrogates, NUL
-    in a key or a value, more than `max_depth` nested arrays and objects, the same key twice in an object, and
-    keys that differ by letter case alone while their values differ.
+    Raises `MalformedJson`, or `MalformedText` where the trouble is text inside, for what is not JSON,
+    and for what other readers would read differently: NaN, Infinity, numbers that overflow or have more than
+    4,300 digits, invalid UTF-8, lone surrogates, NUL in a key or a value, more than `max_depth` nested arrays
+    and objects, the same key twice in an object, and keys that differ by letter case alone while their values
+    differ.
     """
     raw = raw.removeprefix(_BOM)
     structure = _structure(raw)
@@ -58,9 +59,10 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     try:
         value: Json = _decode(raw)
     except UnicodeDecodeError:
-        raise MalformedJson("The body is not valid UTF-8.") from None
+        raise MalformedText("The body is not valid UTF-8.") from None
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise MalformedJson(f"The body is not valid JSON: {_reason(error)}.") from None
+        kind = MalformedText if _has_half_a_pair(raw) else MalformedJson
+        raise kind(f"The body is not valid JSON: {_reason(error)}.") from None
     keys = _check_keys(value)
     if keys != structure.count(b":"):
         raise MalformedJson(f"The key {_first_repeated_key(raw)} appears twice in one object.")
@@ -138,6 +140,21 @@ def _check_digits(raw: bytes) -> None:
         raise MalformedJson(f"A number has more than {MAX_DIGITS} digits.")
 
 
+def _has_half_a_pair(raw: bytes) -> bool:
+    """Tell whether a text would be JSON but for half a surrogate pair, which other readers let pass."""
+    if b"\\u" not in raw:
+        return False
+    try:
+        text = json.dumps(json.loads(raw), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _reason(error: Exception) -> str:
     """Return the parser's complaint, which holds positions and never text of the body."""
     text = str(error).removeprefix("JSON is malformed: ").rstrip(".")
@@ -192,7 +209,7 @@ def _check_nul(value: Json) -> None:
         elif isinstance(node, list):
             stack += node
         elif isinstance(node, str) and "\x00" in node:
-            raise MalformedJson("A key or a value contains the character NUL.")
+            raise MalformedText("A key or a value contains the character NUL.")
 
 
 def _first_repeated_key(raw: bytes) -> str:

@@ -73,6 +73,7 @@ _SECRET_TEXT = re.compile(
 )
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s@:]*:[^/?#\s@]*@")
 
+_PASSWORD = re.compile(rb"password", re.IGNORECASE)
 _BODY_KEYS = frozenset({"body", "payload", "raw", "document", "content", "request_body", "response_body"})
 
 
@@ -135,9 +136,43 @@ def redact_json(value: Json) -> Json:
     return redact_text(value) if isinstance(value, str) else value
 
 
+def may_name_a_password(raw: bytes) -> bool:
+    """Tell whether a JSON text could have a key that `without_passwords` drops; never a wrong no."""
+    return b"\\u" in raw or _PASSWORD.search(raw) is not None
+
+
+def without_passwords(body: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a SCIM body without passwords, which are dropped before anything else is done (O-02).
+
+    Drops every attribute of that name, at any depth and in any extension, however it is qualified, and every
+    PATCH operation on one. Takes bodies within the parser's limits of depth.
+    """
+    return {key: _without_passwords(value) for key, value in body.items() if not _is_password(key)}
+
+
 def redact_event(fields: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of one log line: no secrets, no bodies, no bytes."""
     return {key: _log_value(key, value) for key, value in fields.items()}
+
+
+def _without_passwords(value: Json) -> Json:
+    if isinstance(value, dict):
+        return without_passwords(value)
+    if isinstance(value, list):
+        return [_without_passwords(item) for item in value if not _sets_a_password(item)]
+    return value
+
+
+def _is_password(name: str) -> bool:
+    """Tell whether a key or a path names a password: `urn:…:User:password`, `password.value`, `Password`."""
+    last = name.rpartition(":")[2].lower()
+    return "password" in last and "password" in (part.strip() for part in re.split(r"[.\[]", last))
+
+
+def _sets_a_password(item: Json) -> bool:
+    return isinstance(item, dict) and any(
+        key.lower() == "path" and isinstance(path, str) and _is_password(path) for key, path in item.items()
+    )
 
 
 def _redact_object(value: dict[str, Json]) -> dict[str, Json]:

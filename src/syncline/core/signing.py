@@ -92,8 +92,13 @@ def verify_standard(
         raise SignatureRefused("The headers webhook-id and webhook-timestamp are missing or malformed.")
     if abs(now_s - int(timestamp)) > tolerance_s:
         raise SignatureRefused("The timestamp is too far from now.")
+    signatures = lowered.get("webhook-signature", "")
+    try:
+        f"{message_id}{signatures}".encode()
+    except UnicodeEncodeError:
+        raise SignatureRefused("The headers hold what is no text.") from None
     expected = [_standard_digest(secret, message_id, timestamp, body).encode() for secret in secrets]
-    for signature in lowered.get("webhook-signature", "").split(" "):
+    for signature in signatures.split(" "):
         version, _, given = signature.partition(",")
         # Bytes, because compare_digest refuses text with other than ASCII characters.
         if version == "v1" and any(hmac.compare_digest(one, given.encode()) for one in expected):

@@ -126,12 +126,16 @@ class WorkingSet:
             raise Missing(Needs(user_groups={user_id}))
         return self.user_groups[user_id]
 
-    def apply(self, changes: ChangeSet, at: datetime) -> None:
-        """Make the changes visible to the commands that follow; touched rows get a new version."""
+    def apply(self, changes: ChangeSet, at: datetime) -> set[str]:
+        """Make the changes visible to the commands that follow; touched rows get a new version.
+
+        Returns the users that were touched: what is shown of them has changed, because of a membership.
+        """
         if changes.user is not None:
             self._put_user(changes.user.before, changes.user.after)
+        left: set[str] = set()
         if changes.group is not None:
-            self._put_group(changes.group.after)
+            left = self._put_group(changes.group.after)
         changed_group = changes.group.after.id if changes.group is not None else None
         changed_user = changes.user.after.id if changes.user is not None else None
         for pairs, present in (
@@ -144,8 +148,9 @@ class WorkingSet:
         ):
             for pair in pairs:
                 self._set_pair(pair, present)
-        touched_users = {user_id for _, user_id in (*changes.added, *changes.removed)} - {changed_user}
-        for user_id in touched_users:
+        touched = left | {user_id for _, user_id in (*changes.added, *changes.removed)}
+        touched.discard(changed_user or "")
+        for user_id in touched:
             user = self.users.get(user_id)
             if user is not None:
                 self.users[user_id] = replace(user, version=user.version + 1, updated_at=at)
@@ -164,6 +169,7 @@ class WorkingSet:
                 self.groups[group_id] = replace(
                     group, member_count=group.member_count + step, version=group.version + 1, updated_at=at
                 )
+        return touched
 
     def _put_user(self, before: UserRecord | None, after: UserRecord) -> None:
         if before is not None:
@@ -177,20 +183,23 @@ class WorkingSet:
         if before is None:
             self.user_groups[after.id] = set()
 
-    def _put_group(self, after: GroupRecord) -> None:
+    def _put_group(self, after: GroupRecord) -> set[str]:
+        """Put a group in its place and return the users who leave it because it is gone."""
         if after.deleted_at is None:
             if after.id not in self.groups:
                 self.all_members[after.id] = set()
                 self.parents[after.id] = set()
             self.groups[after.id] = after
-            return
+            return set()
         self.groups[after.id] = None
         self.all_members[after.id] = set()
         self.parents[after.id] = set()
-        for held in self.user_groups.values():
-            held.discard(after.id)
+        left = {user_id for user_id, held in self.user_groups.items() if after.id in held}
+        for user_id in left:
+            self.user_groups[user_id].discard(after.id)
         for parents in self.parents.values():
             parents.discard(after.id)
+        return left
 
     def _set_pair(self, pair: Pair, present: bool) -> None:
         group_id, member_id = pair

@@ -147,8 +147,8 @@ class _Batch:
                 load_needs(self._connection, rows, missing.needs)
 
     def _take(self, rows: WorkingSet, decision: Decision, changes: ChangeSet, cause: Cause) -> None:
-        rows.apply(changes, self.now)
-        self.dirty[rows.directory.id].add(changes)
+        touched = rows.apply(changes, self.now)
+        self.dirty[rows.directory.id].add(changes, touched)
         drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self.now).of(
             changes, decision.group_ids
         )

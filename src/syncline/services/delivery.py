@@ -182,9 +182,8 @@ class Dispatcher:
             self._wake.set()
 
     async def _take_turn(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
-        turn = Turn(self._shared, claim, begun=begun, stop=stop)
         try:
-            if await turn.run():
+            if await Turn(self._shared, claim, begun=begun, stop=stop).run():
                 self._woken.add(claim.environment_id)
                 self._wake.set()
         except LeaseLost:

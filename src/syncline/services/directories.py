@@ -278,8 +278,7 @@ def _apply_policy_to(
         if after.directory_user_id == before.directory_user_id:
             continue
         changes = ChangeSet(user=UserChange(before, after))
-        rows.apply(changes, minting.now)
-        dirty.add(changes)
+        dirty.add(changes, rows.apply(changes, minting.now))
         inbox.extend(log.inbox_rows(events.of(changes, sorted(rows.groups_of(user_id))), cause))
     flush(connection, rows, dirty, minting.now)
     log.append_rows(connection, inbox)

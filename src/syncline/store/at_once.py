@@ -128,10 +128,11 @@ def _arrays(rows: WorkingSet, dirty: Dirty) -> tuple[list[str], dict[str, Any]]:
         if listed:
             parts.append(name)
             found |= {f"{name}_{c}": [_plain(row[c]) for row in listed] for c in _own_columns(table)}
-    touched = sorted(dirty.touched_users - dirty.users.keys())
+    touched = dirty.touched_versions(rows)
     if touched:
         parts.append("touched")
-        found["touched_id"] = touched
+        found["touched_id"] = [id_ for id_, _ in touched]
+        found["touched_version"] = [version for _, version in touched]
     for name, present in (("removed", False), ("added", True)):
         pairs = sorted(pair for pair, is_member in dirty.memberships.items() if is_member is present)
         if pairs:
@@ -245,8 +246,9 @@ _PARTS = {
     "new_groups": _insert("new_groups", t.directory_groups),
     "groups": _update("groups", t.directory_groups),
     "touched": _joined(
-        "UPDATE directory_users SET version = version + 1, updated_at = :at FROM ok",
-        "WHERE directory_id = :directory AND id = ANY (CAST(:touched_id AS text[]))",
+        "UPDATE directory_users SET version = n.version, updated_at = CAST(:at AS bigint) FROM ok,",
+        _unnest("touched", (("id", "text"), ("version", "bigint"))),
+        "WHERE directory_users.directory_id = :directory AND directory_users.id = n.id",
     ),
     "added": _joined(
         "INSERT INTO memberships (environment_id, directory_id, group_id, user_id, created_at)",

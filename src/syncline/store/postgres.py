@@ -43,6 +43,7 @@ class PostgresDatabase:
             asyncpg_url(url),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
             connect_args={
                 "timeout": 10,
                 "command_timeout": 60,
@@ -71,7 +72,7 @@ class PostgresDatabase:
             try:
                 return await self._transact(work)
             except IntegrityError as error:
-                raise UniqueViolation(str(error.orig)) from error
+                raise _violated(error) from error
             except DBAPIError as error:
                 state = getattr(error.orig, "sqlstate", None)
                 if state not in _RETRYABLE or attempt == _RETRIES - 1:
@@ -125,7 +126,7 @@ class PostgresDatabase:
             async with self._lent() as pooled:
                 return await pooled.run(work)
         except IntegrityError as error:
-            raise UniqueViolation(str(error.orig)) from error
+            raise _violated(error) from error
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in _RETRYABLE:
                 return None
@@ -232,6 +233,12 @@ async def _driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     raw = fairy.driver_connection
     assert isinstance(raw, asyncpg.Connection)
     return raw
+
+
+def _violated(error: IntegrityError) -> Exception:
+    """Return what a violated constraint means: other kinds than a unique index are faults of ours."""
+    is_unique = getattr(error.orig, "sqlstate", None) == "23505"
+    return UniqueViolation(str(error.orig)) if is_unique else error
 
 
 def _translated(error: DBAPIError) -> Exception:

@@ -19,6 +19,9 @@ from sqlalchemy.pool import StaticPool
 from syncline.store.database import DatabaseUnavailable, T, UniqueViolation, Work
 
 
+_UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+
+
 def sqlite_path(url: str) -> Path:
     """Return the file of a `sqlite:///relative` or `sqlite:////absolute` address."""
     path = unquote(urlsplit(url).path)
@@ -87,6 +90,9 @@ class SqliteDatabase:
                 with engine.begin() as connection:
                     return work(connection)
             except IntegrityError as error:
+                if getattr(error.orig, "sqlite_errorcode", None) not in _UNIQUE:
+                    # Another constraint than a unique index is a fault of ours.
+                    raise
                 raise UniqueViolation(str(error.orig)) from error
             except OperationalError as error:
                 raise DatabaseUnavailable(str(error.orig)) from error
@@ -104,6 +110,7 @@ def sqlite_engine(path: Path, *, begin: str | None, read_only: bool = False) -> 
         f"sqlite:///{path}",
         # One writer thread keeps one connection; each reader thread borrows from a small pool.
         poolclass=None if read_only else StaticPool,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, insert, select, update
 
 from syncline.core.model import (
     ChangeSet,
@@ -204,8 +204,9 @@ class Dirty:
     edges: dict[Pair, bool] = field(default_factory=dict)
     pending: dict[Pair, bool] = field(default_factory=dict)
 
-    def add(self, changes: ChangeSet) -> None:
-        """Remember one command's changes; later commands overwrite earlier ones."""
+    def add(self, changes: ChangeSet, touched: Iterable[str]) -> None:
+        """Remember one command's changes and the users it touched; later commands overwrite earlier ones."""
+        self.touched_users.update(touched)
         if changes.user is not None:
             if changes.user.before is None:
                 self.new_users.add(changes.user.after.id)
@@ -227,9 +228,7 @@ class Dirty:
         ):
             for pair in pairs:
                 target[pair] = present
-        for group, user in (*changes.added, *changes.removed):
-            self.touched_users.add(user)
-            self.touched_groups.add(group)
+        self.touched_groups.update(group for group, _ in (*changes.added, *changes.removed))
         self.touched_groups.update(group for group, _ in (*changes.edges_added, *changes.edges_removed))
 
     def settled_users(self, rows: WorkingSet) -> list[UserRecord]:
@@ -246,6 +245,14 @@ class Dirty:
         }
         return [found[id_] for id_ in sorted(found)]
 
+    def touched_versions(self, rows: WorkingSet) -> list[tuple[str, int]]:
+        """Return (id, version) of users of whom nothing else is written, as the last command left them.
+
+        The version is what answers have shown: a batch may touch a person more than once.
+        """
+        found = ((id_, rows.users.get(id_)) for id_ in sorted(self.touched_users - self.users.keys()))
+        return [(id_, user.version) for id_, user in found if user is not None]
+
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
 
@@ -259,7 +266,7 @@ def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) 
     if dirty and connection.dialect.name == "postgresql":
         _raise_revision.run(connection, {"directory": scope.directory_id})
     _write(connection, t.directory_users, dirty.new_users, [user_row(scope, record) for record in users])
-    _touch_users(connection, scope, sorted(dirty.touched_users - dirty.users.keys()), at)
+    _touch_users(connection, scope, dirty.touched_versions(rows), at)
     _write(connection, t.directory_groups, dirty.new_groups, [group_row(scope, record) for record in groups])
     live = {pair for pair in dirty.memberships if pair[0] not in dirty.deleted_groups}
     _write_pairs(connection, scope, t.memberships, "user_id", {p: dirty.memberships[p] for p in live}, at)
@@ -275,14 +282,21 @@ _raise_revision = Prepared(
 )
 _touch = Prepared(
     update(t.directory_users)
-    .where(_users.directory_id == _directory, among(_users.id, "ids"))
-    .values(version=_users.version + 1, updated_at=bindparam("at", type_=Instant()))
+    .where(_users.directory_id == _directory, _users.id == bindparam("user"))
+    .values(version=bindparam("to", type_=BigInteger()), updated_at=bindparam("at", type_=Instant()))
 )
 
 
-def _touch_users(connection: Connection, scope: Scope, ids: list[str], at: datetime) -> None:
-    if ids:
-        _touch.run(connection, {"directory": scope.directory_id, "ids": ids, "at": at})
+def _touch_users(
+    connection: Connection, scope: Scope, versions: Sequence[tuple[str, int]], at: datetime
+) -> None:
+    _touch.run(
+        connection,
+        [
+            {"directory": scope.directory_id, "user": id_, "to": version, "at": at}
+            for id_, version in versions
+        ],
+    )
 
 
 def _write(connection: Connection, table: Any, new: set[str], rows: list[dict[str, Any]]) -> None:

@@ -35,9 +35,11 @@ _RESOURCE_TYPES = {
     ResourceKind.USER: "A person of the connected directory.",
     ResourceKind.GROUP: "A group of people, or of groups, of the connected directory.",
 }
+# RFC 7643 §8.7.1 lists no common attributes; clients that build classes from a schema have their own `meta`.
+_COMMON = tuple(entry for entry in COMMON_ATTRIBUTES if entry.name != "meta")
 _SCHEMAS: dict[str, tuple[str, str, tuple[Attribute, ...]]] = {
-    USER_URN: ("User", "A person.", (*COMMON_ATTRIBUTES, *USER_ATTRIBUTES)),
-    GROUP_URN: ("Group", "A group.", (*COMMON_ATTRIBUTES, *GROUP_ATTRIBUTES)),
+    USER_URN: ("User", "A person.", (*_COMMON, *USER_ATTRIBUTES)),
+    GROUP_URN: ("Group", "A group.", (*_COMMON, *GROUP_ATTRIBUTES)),
     ENTERPRISE_URN: ("EnterpriseUser", "What a company knows about a person.", ENTERPRISE_ATTRIBUTES),
 }
 

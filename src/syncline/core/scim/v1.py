@@ -109,7 +109,9 @@ def service_provider_config_v1(base_url: str, capabilities: Capabilities) -> Doc
 
 def schemas_v1(base_url: str) -> Document:
     """Return the list of schemas of SCIM 1.1."""
-    return _listed([schema_v1(base_url, kind.value) for kind in ResourceKind])
+    listed = _listed([schema_v1(base_url, kind.value) for kind in ResourceKind])
+    # Okta's tests want this URN on the list of schemas, and the core schema on every other list.
+    return {**listed, "schemas": [CORE_V1_URN, f"{CORE_V1_URN}:ListResponse"]}
 
 
 def schema_v1(base_url: str, name: str) -> Document:

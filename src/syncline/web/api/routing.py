@@ -23,6 +23,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 
 _FIELD = re.compile(r"`\$\.?([^`]*)`$")
+_LONGEST_NAME = 100
 _NAMED = re.compile(r"field `([^`]+)`")
 
 
@@ -179,7 +180,8 @@ def _field_error(message: str) -> FieldError:
     where = _FIELD.search(message)
     inside = where.group(1) if where else ""
     if named is not None:
-        name = f"{inside}.{named.group(1)}" if inside else named.group(1)
+        # A client may send a name of any length; it is repeated to be found, not to be read.
+        name = (f"{inside}.{named.group(1)}" if inside else named.group(1))[:_LONGEST_NAME]
         return FieldError(name, f"{name}_{'required' if 'missing' in message else 'unknown'}")
     name = inside or "body"
     return FieldError(name, f"{name}_invalid")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from syncline.core.errors import MalformedJson
+from syncline.core.errors import MalformedJson, MalformedText
 from syncline.core.json import Json, parse_json
+from syncline.core.redact import may_name_a_password, without_passwords
 from syncline.core.scim import errors
 from syncline.core.scim.quirks import quirk
 
@@ -119,12 +120,17 @@ async def read_body(request: ScimRequest, limit: int) -> dict[str, Json]:
         raise errors.invalid_syntax("The request needs a body.")
     try:
         body = parse_json(raw)
+    except MalformedText as error:
+        raise errors.invalid_value(error.message) from None
     except MalformedJson as error:
         raise errors.invalid_syntax(error.message) from None
     if not isinstance(body, dict):
         raise errors.invalid_syntax("The body must be a JSON object.")
     if len(raw) > MAX_KEY_STRING:
         _check_lengths(body)
+    if may_name_a_password(raw):
+        # Before anything else sees it: a password is neither stored nor announced (O-02).
+        return without_passwords(body)
     return body
 
 

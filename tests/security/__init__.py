@@ -1,0 +1,1 @@
+"""Threats, each with its check (`events-webhooks.md` §6)."""
