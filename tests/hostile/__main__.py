@@ -1,4 +1,7 @@
-"""The whole flood against real processes: `scripts/hostile --requests 100000 --database both`."""
+"""The whole flood against real processes: `scripts/hostile --requests 100000 --database both`.
+
+Or, with `--schemathesis N`, what Schemathesis makes of the OpenAPI document and of SCIM.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hostile.rounds import Bounds, Flood, Place, Report
+from tests.hostile.requests import Target
+from tests.hostile.rounds import Bounds, Flood, Place
+from tests.hostile.schema_runs import Effort, check_rest, check_scim
+from tests.hostile.tenant import make_tenant
 from tests.support import postgres
 from tests.support.databases import ENGINE_KINDS, PostgresDatabases, sqlite_url
 from tests.support.processes import Process
@@ -21,16 +27,41 @@ def main() -> int:
     """Run the command and return its exit code: 0 if nothing was wrong."""
     given = _arguments()
     databases = ENGINE_KINDS if given.database == "both" else (given.database,)
-    failed = False
-    for database in databases:
-        begun = time.monotonic()
-        report = _flood(database, given)
-        print(f"== {database}, seed {given.seed}, {time.monotonic() - begun:.0f} s")
-        print("\n".join(report.lines()), flush=True)
-        if given.kinds:
-            print("\n".join(f"  {count:7d}  {kind}" for kind, count in sorted(report.kinds.items())))
-        failed = failed or bool(report.wrong) or report.overloads > 0
-    return 1 if failed else 0
+    attack = _schemathesis if given.schemathesis else _flood
+    return 1 if [database for database in databases if not attack(database, given)] else 0
+
+
+def _flood(database: str, given: argparse.Namespace) -> bool:
+    """Send malformed requests; return whether nothing was wrong."""
+    begun = time.monotonic()
+    with _running(database) as place:
+        bounds = Bounds(given.seconds, given.growth * 1_000_000)
+        flood = Flood(place, given.seed, given.requests, connections=given.connections, bounds=bounds)
+        report = asyncio.run(flood.run())
+    print(f"== {database}, seed {given.seed}, {time.monotonic() - begun:.0f} s")
+    print("\n".join(report.lines()), flush=True)
+    if given.kinds:
+        print("\n".join(f"  {count:7d}  {kind}" for kind, count in sorted(report.kinds.items())))
+    return not report.wrong and report.overloads == 0
+
+
+def _schemathesis(database: str, given: argparse.Namespace) -> bool:
+    """Let Schemathesis try both interfaces; return whether nothing was found."""
+    effort = Effort(given.schemathesis, seed=given.seed)
+    passed = True
+    with _running(database) as place:
+        target = asyncio.run(_target(place))
+        for name, check in (("REST", check_rest), ("SCIM", check_scim)):
+            verdict = check(place.url, target, place.folder, effort)
+            print(f"== {name} on {database}, seed {given.seed}\n{verdict.output}", flush=True)
+            passed = passed and verdict.passed
+    return passed
+
+
+async def _target(place: Place) -> Target:
+    tenant = await make_tenant(place.folder, place.url, "schemathesis", place.settings)
+    await tenant.close()
+    return tenant.target
 
 
 def _arguments() -> argparse.Namespace:
@@ -41,11 +72,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=2.0, help="longest time of an answer")
     parser.add_argument("--growth", type=int, default=50, help="megabytes that memory may grow by")
+    parser.add_argument(
+        "--schemathesis",
+        type=int,
+        metavar="N",
+        help="no flood but Schemathesis, with N examples for each operation of REST and SCIM",
+    )
     parser.add_argument("--kinds", action="store_true", help="also count the kinds of requests")
     return parser.parse_args()
 
 
-def _flood(database: str, given: argparse.Namespace) -> Report:
+@contextmanager
+def _running(database: str) -> Iterator[Place]:
+    """Run Syncline on a fresh database."""
     folder = Path(tempfile.mkdtemp(prefix="syncline-hostile-"))
     try:
         with _database(database, folder) as url:
@@ -58,9 +97,7 @@ def _flood(database: str, given: argparse.Namespace) -> Report:
             with Process(folder, "up", **settings) as process:
                 place = Place(folder, int(settings["port"]), process.process.pid, settings)
                 process.await_ready(place.url)
-                bounds = Bounds(given.seconds, given.growth * 1_000_000)
-                flood = Flood(place, given.seed, given.requests, connections=given.connections, bounds=bounds)
-                return asyncio.run(flood.run())
+                yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -55,7 +55,7 @@ _ENTRY_PARTS: dict[str, dict[str, Sequence[Any]]] = {
     "addresses": {"locality": _WORDS, "region": _WORDS, "type": _TYPES, "primary": (True, False)},
 }
 _OBJECT_PARTS = {"name": ("givenName", "familyName", "formatted"), "manager": ("value", "displayName")}
-_NOTHING = (None, "", {}, [])
+_NOTHING: tuple[Any, ...] = (None, "", {}, [])
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncline.core.commands import CreateUser, Decision, PatchUser
 from syncline.core.json import Json
+from syncline.core.model import InactiveUsers
 from syncline.core.scim.errors import ScimError
+from syncline.core.scim.normalize import normalize_user
 from syncline.core.scim.patch import parse_operations, patch_user
 from syncline.core.scim.resource import same
 from syncline.core.scim.schema import PATCH_OP_URN, ResourceKind
 from tests.property import patch_model as model
+from tests.property.core_directory import CoreDirectory
 from tests.property.patch_model import ENTERPRISE, Document
 from tests.property.patch_operations import Operation, documents, operations, repeatable
 
-many = settings(max_examples=400)
+many = settings(max_examples=250)
 some = settings(max_examples=100)
 requests = st.lists(operations(), min_size=1, max_size=4)
 
@@ -35,6 +39,10 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"op": "add", "value": ["title"]}, "invalidValue"),
     ({"op": "replace", "path": "emails[type eq", "value": "x"}, "invalidPath"),
     ({"op": "replace", "path": "emails[type eq \"work\"]]", "value": "x"}, "invalidPath"),
+    ({"op": "remove", "path": 'userName[value eq "ada"]'}, "noTarget"),
+    ({"op": "remove", "path": 'active[type eq "work"].x'}, "noTarget"),
+    ({"op": "replace", "path": 'name[givenName eq "Ada"].familyName', "value": "x"}, "noTarget"),
+    ({"op": "replace", "value": {"userName.a#b": "x"}}, "noTarget"),
     ({"op": "add", "path": "name..x", "value": "x"}, "invalidPath"),
     ({"op": "remove", "path": "userName"}, "mutability"),
     ({"op": "remove", "path": "id"}, "mutability"),
@@ -111,6 +119,25 @@ def test_a_patch_sent_again_changes_nothing(document: Document, asked: list[Oper
     again = patched(once, sent)
     assert isinstance(again, dict), again
     assert same(once, again)
+
+
+def test_a_patch_of_a_person_that_names_another_id_is_refused() -> None:
+    """It was answered with 200 as if the id had been taken; for groups it was refused."""
+    directory = CoreDirectory(InactiveUsers.KEEP)
+    made = directory.submit(CreateUser(normalize_user({"userName": "ada"}))).result
+    assert isinstance(made, Decision)
+    assert made.user is not None
+    for value, refused in ((made.user.id, False), ("01KA0YPX7B9D1F3H5K7M9Q1S3T", True)):
+        fields: list[dict[str, Json]] = [
+            {"path": "id", "value": value},
+            {"value": {"id": value, "title": "x"}},
+        ]
+        for operation in fields:
+            sent: Json = {"Operations": [{"op": "replace", **operation}]}
+            asked = PatchUser(made.user.id, parse_operations(sent, ResourceKind.USER))
+            result = directory.submit(asked).result
+            assert isinstance(result, ScimError) is refused
+            assert not isinstance(result, ScimError) or result.scim_type == "mutability"
 
 
 def emails(*entries: dict[str, Any]) -> Document:

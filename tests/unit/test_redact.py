@@ -129,7 +129,8 @@ class TestText:
     def test_hostile_text_costs_linear_time(self, unit: str) -> None:
         started = time.perf_counter()
         redact_text(unit * (200_000 // len(unit)))
-        assert time.perf_counter() - started < 2
+        # Ten times what it takes: quadratic time would be a thousand times.
+        assert time.perf_counter() - started < 10
 
 
 class TestHeaders:

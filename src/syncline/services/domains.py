@@ -33,6 +33,7 @@ from syncline.store.database import Connection, UniqueViolation
 from syncline.store.organizations import Domain
 
 VERIFICATION_PERIOD = timedelta(days=30)
+MAX_NAME = 253
 _CHECKED_AT_ONCE = 50
 _NAME = re.compile(r"(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _KIND = "Organization Domain"
@@ -195,6 +196,8 @@ def new_domain(
 def checked_name(name: str) -> str:
     """Return a domain name in lower case. Raises `ValidationFailed` for what is none."""
     text = name.strip().rstrip(".").lower()
+    if len(text) > MAX_NAME:
+        text = ""
     try:
         text = text.encode("idna").decode() if not text.isascii() else text
     except UnicodeError:

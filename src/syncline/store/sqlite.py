@@ -18,7 +18,6 @@ from sqlalchemy.pool import StaticPool
 
 from syncline.store.database import DatabaseUnavailable, T, UniqueViolation, Work
 
-
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 

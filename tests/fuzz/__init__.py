@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads text of strangers: `scripts/fuzz`, and a short form among the tests."""
