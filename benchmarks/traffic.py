@@ -122,6 +122,12 @@ def entra_took(body: dict[str, Any], number: int, turn: int) -> bool:
     )
 
 
+def group(name: str, members: Iterable[str]) -> dict[str, Any]:
+    """Return the body that creates a group of a name nobody else has."""
+    value = [{"value": id_} for id_ in members]
+    return {"schemas": [GROUP], "displayName": f"{name} {uuid.uuid4().hex[:8]}", "members": value}
+
+
 def add_members(ids: Iterable[str]) -> dict[str, Any]:
     """Return the addition of members to a group."""
     value = [{"value": id_} for id_ in ids]
