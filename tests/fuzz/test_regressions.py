@@ -40,6 +40,8 @@ FOUND = {
     "half a surrogate pair in a path could not be told back": ("path", b"surn:ietf:x\xff:Useryp[a gt true]"),
     "half a surrogate pair in a header was no refusal": ("signature", b"x\n\xf4\n1768478401\n\n"),
     "half a surrogate pair in a signature was no refusal": ("signature", b"x\n1\n1768478401\nv1,\xc1A \n"),
+    "a control character in front of a number was a fault": ("query", b"count=\x1d0"),
+    "a number with two signs was a fault": ("query", b"startIndex=%2B-5"),
     "a forged cursor carried NUL to the database": ("cursor", _forged("a\0", "x")),
     "a forged cursor carried NUL as an id": ("cursor", _forged("a", "x\0")),
 }

@@ -32,6 +32,7 @@ from syncline.core.model import (
 from syncline.core.scim import errors
 from syncline.core.scim.members import (
     MemberStep,
+    RemoveMatching,
     ReplaceMembers,
     named_ids,
     needs_all,
@@ -148,7 +149,7 @@ def _replace_user(command: ReplaceUser, rows: WorkingSet, minting: Minting) -> t
 
 def _patch_user(command: PatchUser, rows: WorkingSet, minting: Minting) -> tuple[Decision, ChangeSet]:
     before = _existing_user(rows, command.id, command.if_match)
-    patched = patch_user(before.document, before.raw, command.request)
+    patched = patch_user(before.document, before.raw, command.request, user_id=before.id)
     return _update_user(rows, before, patched.document, patched.raw, patched.quirks, minting)
 
 
@@ -276,6 +277,8 @@ def _change_members(
         present: Set[str] = rows.members_of(group_id)
     else:
         present = rows.members_among(group_id, named_ids(steps))
+    if any(isinstance(step, RemoveMatching) for step in steps):
+        _loaded_members(rows, present | named_ids(steps))
     delta = resolve(steps, present, lambda member_id: _member_entry(rows, member_id))
     _sort_members(rows, group_id, delta.add, delta.remove, changes)
 
@@ -347,6 +350,18 @@ def _loaded_groups(rows: WorkingSet, group_ids: Iterable[str]) -> None:
     absent = {group_id for group_id in group_ids if group_id not in rows.groups}
     if absent:
         raise Missing(Needs(groups=absent))
+
+
+def _loaded_members(rows: WorkingSet, ids: Iterable[str]) -> None:
+    """Ask for everything a filter of members may look at, at once instead of one by one."""
+    unknown = Needs()
+    for id_ in ids:
+        try:
+            rows.is_group(id_)
+        except Missing as missing:
+            unknown.update(missing.needs)
+    if unknown:
+        raise Missing(unknown)
 
 
 def _growth(changes: ChangeSet) -> int:

@@ -25,6 +25,8 @@ else:
 
 MAX_DEPTH = 32
 MAX_DIGITS = 4300
+# Ten times what a body of ten megabytes needs for members; counted by commas, also those in strings.
+MAX_VALUES = 1_500_000
 MAX_SAFE_INTEGER = 2**53 - 1
 
 _BOM = b"\xef\xbb\xbf"
@@ -53,6 +55,8 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     differ.
     """
     raw = raw.removeprefix(_BOM)
+    if raw.count(b",") > MAX_VALUES:
+        raise MalformedJson(f"The body holds more than {MAX_VALUES} values.")
     structure = _structure(raw)
     _check_depth(structure, max_depth)
     _check_digits(raw)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from syncline.core.json import Json
+from syncline.core.json import Json, stringify
 from syncline.core.scim.errors import invalid_value, mutability, no_target
-from syncline.core.scim.filter import Filter, equality_terms, matches_entry
+from syncline.core.scim.filter import Filter, equality_terms, matches_entry, size
 from syncline.core.scim.filter.evaluate import is_empty
 from syncline.core.scim.names import AttributePath
 from syncline.core.scim.path import PatchPath
@@ -27,6 +27,9 @@ from syncline.core.scim.values import (
 
 Document = dict[str, Json]
 
+# A test of an entry costs about as much as this many looks at a name.
+_TEST = 30
+
 
 def assign(document: Document, path: PatchPath, value: Json, *, add: bool, quirks: Quirks) -> None:
     """Add or replace what the path names.
@@ -38,6 +41,7 @@ def assign(document: Document, path: PatchPath, value: Json, *, add: bool, quirk
         _assign_extension(document, attribute, value, quirks)
         return
     old = read(document, attribute)
+    _spend(document, path, old, quirks)
     definition = attribute.attribute
     if path.value_filter is not None:
         new = _assign_filtered(path, path.value_filter, old, value, add, quirks)
@@ -70,16 +74,22 @@ def unset(document: Document, path: PatchPath, value: Json, *, quirks: Quirks) -
         if key is not None:
             del document[key]
         return
+    if path.value_filter is not None:
+        _entry_definition(attribute)
     old = read(document, attribute)
+    _spend(document, path, old, quirks)
     if old is None:
         quirks.note("G-09")
         return
+    new: Json
     if path.value_filter is not None:
-        new = _unset_filtered(path, path.value_filter, old)
+        left = _unset_filtered(path, path.value_filter, old)
+        new = left if isinstance(old, list) else (left[0] if left else None)
     elif path.sub is not None:
         new = _unset_sub(old, _sub_name(attribute, path.sub))
     elif value is not None and isinstance(old, list):
-        new = [entry for entry in old if not _is_listed(attribute, entry, _list(value), quirks)]
+        listed = _Listed(attribute, _list(value), quirks)
+        new = [entry for entry in old if entry not in listed]
     else:
         new = None
     write(document, attribute, new)
@@ -110,6 +120,19 @@ def write(document: Document, path: AttributePath, value: Json) -> None:
         document[urn] = extension
     else:
         document.pop(urn, None)
+
+
+def _spend(document: Document, path: PatchPath, old: Json, quirks: Quirks) -> None:
+    """Count what it takes to find the attribute, and to test its entries."""
+    looks = len(document)
+    if path.attribute.urn is not None:
+        extension = document.get(path.attribute.urn)
+        looks += len(extension) if isinstance(extension, dict) else 0
+    if path.value_filter is not None:
+        looks += _TEST * len(_list(old)) * size(path.value_filter)
+    elif path.sub is not None:
+        looks += len(_list(old))
+    quirks.spend(looks)
 
 
 def _put(holder: Document, name: str, value: Json) -> None:
@@ -273,11 +296,13 @@ def _changed(entry: Json, name: str, value: Json) -> Json:
 def _appended(entries: list[Json], given: list[Json], quirks: Quirks) -> list[Json]:
     """Append entries; one equal in value and type is updated instead."""
     result = list(entries)
+    places: dict[str, int] = {}
+    for n, held in enumerate(result):
+        places.setdefault(_identity(held), n)
     winner: int | None = None
     for entry in given:
-        at = next((n for n, held in enumerate(result) if _is_same_entry(held, entry)), None)
-        if at is None:
-            at = len(result)
+        at = places.setdefault(_identity(entry), len(result))
+        if at == len(result):
             result.append(entry)
         else:
             held = result[at]
@@ -287,21 +312,20 @@ def _appended(entries: list[Json], given: list[Json], quirks: Quirks) -> list[Js
     return one_primary(result, quirks, winner)
 
 
-def _is_same_entry(held: Json, given: Json) -> bool:
-    if not isinstance(held, dict) or not isinstance(given, dict):
-        return held == given
-    if "value" not in held and "value" not in given:
-        return {k: v for k, v in held.items() if k != "primary"} == {
-            k: v for k, v in given.items() if k != "primary"
-        }
-    return held.get("value") == given.get("value") and _type(held) == _type(given)
+def _identity(entry: Json) -> str:
+    """Return what is equal for entries that are the same: `value` and `type`, else all but the flag."""
+    if not isinstance(entry, dict):
+        return stringify(entry)
+    if "value" in entry:
+        return stringify([entry["value"], _type(entry)])
+    return stringify({key: part for key, part in sorted(entry.items()) if key != "primary"})
 
 
 def _type(entry: Mapping[str, Json]) -> str:
     return str(entry.get("type") or "").lower()
 
 
-def _unset_filtered(path: PatchPath, condition: Filter, old: Json) -> Json:
+def _unset_filtered(path: PatchPath, condition: Filter, old: Json) -> list[Json]:
     entries = _list(old)
     if path.sub is None:
         return [entry for entry in entries if not matches_entry(condition, entry)]
@@ -320,32 +344,40 @@ def _is_hollow(entry: Json) -> bool:
     return is_empty(entry) or (isinstance(entry, dict) and entry.keys() <= {"type", "primary"})
 
 
-def _is_listed(path: AttributePath, entry: Json, listed: list[Json], quirks: Quirks) -> bool:
-    """Tell whether an entry is one of those a remove operation lists, as objects or plain values."""
-    for wanted in listed:
-        if not isinstance(wanted, dict) or not isinstance(entry, dict):
-            if entry == wanted or (isinstance(entry, dict) and entry.get("value") == wanted):
-                return True
-            continue
-        given = coerce_object(path.attribute, wanted, quirks, path.name) if path.attribute else wanted
-        # An address has no value: then everything that is said of it counts.
-        named = {key: part for key, part in given.items() if key in ("value", "type")}
-        compared = named if "value" in given else given
-        if compared and all(_equal(entry.get(key), part, key) for key, part in compared.items()):
-            return True
-    return False
+class _Listed:
+    """The entries that a remove operation lists, as objects or plain values, found without comparing each."""
+
+    def __init__(self, path: AttributePath, listed: list[Json], quirks: Quirks) -> None:
+        self._said: dict[tuple[str, ...], set[str]] = {}
+        for wanted in listed:
+            if not isinstance(wanted, dict):
+                self._add({"value": wanted}, ("value",))
+                self._add({"": wanted}, ("",))
+                continue
+            given = coerce_object(path.attribute, wanted, quirks, path.name) if path.attribute else wanted
+            names = tuple(sorted(name for name in given if "value" not in given or name in ("value", "type")))
+            if names:
+                self._add(given, names)
+
+    def __contains__(self, entry: Json) -> bool:
+        fields = {"": entry, **(entry if isinstance(entry, dict) else {})}
+        return any(
+            all(name in fields for name in names) and _said(fields, names) in wanted
+            for names, wanted in self._said.items()
+        )
+
+    def _add(self, given: Document, names: tuple[str, ...]) -> None:
+        self._said.setdefault(names, set()).add(_said(given, names))
 
 
-def _equal(held: Json, wanted: Json, key: str) -> bool:
-    if key == "type" and isinstance(held, str) and isinstance(wanted, str):
-        return held.lower() == wanted.lower()
-    return held == wanted
+def _said(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
+    return stringify([_type(fields) if name == "type" else fields[name] for name in names])
 
 
 def _entry_definition(path: AttributePath) -> Attribute:
     if path.attribute is None:
         return Attribute(path.name, "An attribute that no schema defines.", multi_valued=True)
-    if not path.attribute.is_complex:
+    if not path.attribute.is_complex or not path.attribute.multi_valued:
         raise no_target(f"{path.name} has no entries that a filter could choose.")
     return path.attribute
 

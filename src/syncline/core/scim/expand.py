@@ -44,8 +44,10 @@ def expand(
         elif key:
             # No attribute name by the RFC, yet somebody's custom attribute: kept like any unknown one.
             head, _, rest = key.partition(".")
-            named = (head, rest) if head and rest else (key, None)
-            yield PatchPath(AttributePath(None, named[0]), None, named[1]), value
+            if head and rest:
+                yield PatchPath(_bare(head, kind, quirks), None, rest), value
+            else:
+                yield PatchPath(AttributePath(None, key)), value
 
 
 def _is_dotted(key: str) -> bool:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from syncline.core.json import Json
-from syncline.core.scim.filter import Filter, matches_entry
+from syncline.core.scim.errors import too_many
+from syncline.core.scim.filter import Filter, matches_entry, size
+
+MAX_TESTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,13 @@ def resolve(
     """Apply the steps in order to the present members and return the difference.
 
     `present` must hold all members if `needs_all(steps)`, else those among `named_ids(steps)`. `entry_of`
-    returns a member as filters see it.
+    returns a member as filters see it. Raises `ScimError` 400 `tooMany` above `MAX_TESTS` tests by filters.
     """
     # A dict keeps the order of first mention, which a set would lose.
     added: dict[str, None] = {}
     removed: dict[str, None] = {}
+    held = dict.fromkeys(sorted(present))
+    looks = 0
 
     def add(ids: Iterable[str]) -> None:
         for id_ in ids:
@@ -86,16 +91,15 @@ def resolve(
                 del removed[id_]
             elif id_ not in present:
                 added[id_] = None
+            held[id_] = None
 
     def remove(ids: Iterable[str]) -> None:
         for id_ in ids:
+            held.pop(id_, None)
             if id_ in added:
                 del added[id_]
             elif id_ in present:
                 removed[id_] = None
-
-    def current() -> list[str]:
-        return [id_ for id_ in sorted(present) if id_ not in removed] + list(added)
 
     for step in steps:
         match step:
@@ -105,10 +109,13 @@ def resolve(
                 remove(ids)
             case ReplaceMembers(ids):
                 wanted = set(ids)
-                remove([id_ for id_ in current() if id_ not in wanted])
+                remove([id_ for id_ in held if id_ not in wanted])
                 add(ids)
             case ClearMembers():
-                remove(current())
+                remove(list(held))
             case RemoveMatching(condition):
-                remove([id_ for id_ in current() if matches_entry(condition, entry_of(id_))])
+                looks += len(held) * size(condition)
+                if looks > MAX_TESTS:
+                    raise too_many("The filters of the request test more members than a request may.")
+                remove([id_ for id_ in held if matches_entry(condition, entry_of(id_))])
     return MemberDelta(tuple(added), tuple(removed))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from syncline.core.json import Json
 from syncline.core.scim.assign import assign
 from syncline.core.scim.canonical import canonical_user
-from syncline.core.scim.errors import invalid_syntax, invalid_value
+from syncline.core.scim.errors import invalid_syntax, invalid_value, too_large
 from syncline.core.scim.expand import expand
 from syncline.core.scim.path import PatchPath
 from syncline.core.scim.quirks import Quirks, quirk
@@ -26,6 +26,9 @@ from syncline.core.scim.schema import (
 )
 
 Document = dict[str, Json]
+
+# More ids than this are no ids in a body of ten megabytes.
+MAX_MEMBERS = 400_000
 
 _NEVER_TAKEN = frozenset({"id", "meta", "groups", "schemas", "password"})
 _TENANT_NAMES = frozenset(
@@ -107,6 +110,8 @@ def member_ids(value: Json, quirks: Quirks) -> tuple[str, ...]:
     if not isinstance(value, list):
         quirks.note("G-15")
         value = [value]
+    if len(value) > MAX_MEMBERS:
+        raise too_large(f"A request may name {MAX_MEMBERS} members, not {len(value)}.")
     return tuple(dict.fromkeys(id_ for entry in value if (id_ := _member_id(entry, quirks)) is not None))
 
 

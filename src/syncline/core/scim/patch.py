@@ -98,12 +98,15 @@ def parse_operations(body: Json, kind: ResourceKind) -> PatchRequest:
     return PatchRequest(kind, tuple(operations), tuple(steps), frozenset(quirks))
 
 
-def patch_user(document: Document, raw: Document | None, request: PatchRequest) -> Patched:
+def patch_user(
+    document: Document, raw: Document | None, request: PatchRequest, *, user_id: str | None = None
+) -> Patched:
     """Apply a request to a user's document; the arguments stay as they are.
 
-    Raises `ScimError` 400 naming the operation; then nothing has been applied.
+    A request that names another id than `user_id` is refused. Raises `ScimError` 400 naming the operation;
+    then nothing has been applied.
     """
-    return _patched(None, document, raw, request)
+    return _patched(user_id, document, raw, request)
 
 
 def patch_group(group_id: str, document: Document, raw: Document | None, request: PatchRequest) -> Patched:
@@ -137,6 +140,8 @@ class _Work:
     @quirk("O-09", "a replace without path")
     def apply(self, operation: Operation) -> None:
         extensions = [key for key in self.document if key[:4] == "urn:" and key != ENTERPRISE_URN]
+        named = len(operation.value) if isinstance(operation.value, dict) else 0
+        self.quirks.spend(len(self.document) + len(extensions) * (1 + named))
         if operation.path is None:
             if not isinstance(operation.value, dict):
                 raise invalid_value(
@@ -204,6 +209,8 @@ class _Work:
 
     def _update_raw(self, path: AttributePath, sent: object) -> None:
         """Let the raw form follow: the value as sent where it names the whole attribute, else as stored."""
+        if self.raw is not None:
+            self.quirks.spend(3 * len(self.raw))
         if self.raw is None and sent is not _MISSING and _holds_equal(self.document, path, sent):
             return
         if self.raw is None:

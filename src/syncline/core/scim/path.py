@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from syncline.core.scim.errors import ScimError, invalid_path, shorten
-from syncline.core.scim.filter.lexer import MAX_BYTES
+from syncline.core.scim.filter.lexer import check_text
 from syncline.core.scim.filter.nodes import Filter
 from syncline.core.scim.filter.parser import parse_value_filter
 from syncline.core.scim.names import AttributePath, is_attribute_name, parse_attribute
 from syncline.core.scim.quirks import Quirks
 from syncline.core.scim.schema import ResourceKind
 
-_REMEMBERED_LENGTH = 200
+# Of the path and the URNs that go with it: what is remembered must not grow with what is sent.
+_REMEMBERED_LENGTH = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ def parse_path(
     400 `invalidPath` for anything else, and above the limits of a filter.
     """
     # A provider sends the same few paths all day; those of members name another person each time.
-    if len(text) <= _REMEMBERED_LENGTH and (kind is ResourceKind.USER or "[" not in text):
-        path, noted = _remembered(text, kind, tuple(extensions))
+    extensions = tuple(extensions)
+    is_short = len(text) + sum(map(len, extensions)) <= _REMEMBERED_LENGTH
+    if is_short and (kind is ResourceKind.USER or "[" not in text):
+        path, noted = _remembered(text, kind, extensions)
         if quirks is not None:
             quirks.update(noted)
         return path
@@ -62,8 +65,10 @@ def _remembered(
 
 def _parsed(text: str, kind: ResourceKind, extensions: Iterable[str], quirks: Quirks | None) -> PatchPath:
     text = text.strip()
-    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
-        raise invalid_path(f"The path is longer than {MAX_BYTES} bytes.")
+    try:
+        check_text(text)
+    except ScimError as error:
+        raise invalid_path(error.detail.replace("filter", "path")) from None
     head, bracket, _ = text.partition("[")
     if not bracket:
         path = parse_attribute(text, kind, extensions=extensions, quirks=quirks)

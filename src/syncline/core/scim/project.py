@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from syncline.core.json import Json
-from syncline.core.scim.errors import invalid_path
+from syncline.core.scim.errors import invalid_path, invalid_value
 from syncline.core.scim.names import AttributePath, parse_attribute
 from syncline.core.scim.schema import ResourceKind, Returned, attribute
+
+MAX_NAMES = 200
 
 _ALWAYS = ("schemas", "id")
 
@@ -15,7 +17,8 @@ _ALWAYS = ("schemas", "id")
 def parse_attribute_list(text: str | Iterable[str], kind: ResourceKind) -> tuple[AttributePath, ...]:
     """Read a comma list (or the array of a SearchRequest) of attribute names; blank entries are skipped.
 
-    Raises `ScimError` 400 `invalidPath` for an entry that is no attribute name; unknown names are fine.
+    Raises `ScimError` 400: `invalidPath` for an entry that is no attribute name (unknown names are fine),
+    `invalidValue` for more than `MAX_NAMES` different ones.
     """
     entries = text.split(",") if isinstance(text, str) else text
     paths: dict[AttributePath, None] = {}
@@ -24,6 +27,8 @@ def parse_attribute_list(text: str | Iterable[str], kind: ResourceKind) -> tuple
             raise invalid_path("Every entry of an attribute list must be a string.")
         if entry.strip():
             paths[parse_attribute(entry, kind)] = None
+            if len(paths) > MAX_NAMES:
+                raise invalid_value(f"An attribute list may hold {MAX_NAMES} names.")
     return tuple(paths)
 
 

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from syncline.core.scim.errors import too_many
+
+# About half a second; a thousand operations on a person of a thousand attributes need half of it.
+MAX_LOOKS = 2_000_000
+
 _Callable = TypeVar("_Callable", bound=Callable[..., object])
 
 
@@ -147,7 +152,15 @@ def quirk(id_: str, text: str | None = None) -> Callable[[_Callable], _Callable]
 
 
 class Quirks(set[str]):
-    """The ids of the quirks that one request needed."""
+    """The ids of the quirks that one request needed, and how much it has asked for so far."""
+
+    looks = 0
+
+    def spend(self, looks: int) -> None:
+        """Count attributes and entries that are looked at; 400 `tooMany` for more than a request may have."""
+        self.looks += looks
+        if self.looks > MAX_LOOKS:
+            raise too_many("The request asks for more comparisons than a request may; split it.")
 
     def note(self, id_: str) -> None:
         """Record that a quirk was applied."""

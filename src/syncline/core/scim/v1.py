@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from syncline.core.json import Json
 from syncline.core.scim.discovery import Capabilities
-from syncline.core.scim.errors import invalid_syntax, invalid_value, not_found
+from syncline.core.scim.errors import invalid_syntax, invalid_value, not_found, too_large
 from syncline.core.scim.patch import PatchRequest, parse_operations
 from syncline.core.scim.quirks import quirk
 from syncline.core.scim.schema import (
@@ -24,6 +24,8 @@ from syncline.core.scim.schema import (
 )
 
 Document = dict[str, Json]
+
+MAX_CHANGES = 5_000
 
 _DELETE = "delete"
 
@@ -49,6 +51,8 @@ def patch_from_v1(body: Json, kind: ResourceKind) -> PatchRequest:
             operations.extend(_array_operations(definition.name, value))
         else:
             operations.append({"op": "replace", "value": {key: value}})
+    if len(operations) > MAX_CHANGES:
+        raise too_large(f"A PATCH may change {MAX_CHANGES} attributes, not {len(operations)}.")
     return parse_operations({"schemas": [PATCH_OP_URN], "Operations": operations}, kind)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from syncline.core.scim.sort import Sort, parse_sort
 DEFAULT_COUNT, MAX_COUNT = 100, 1000
 MAX_OPERATIONS = 1000
 _FAR = 2**53
+_INTEGER = re.compile(r" *([+-]?[0-9]+) *", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ def _integer(query: Mapping[str, Json], name: str, default: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and len(value) <= 4000:
-        digits = value.strip().removeprefix("+").removeprefix("-")
-        if digits.isascii() and digits.isdigit():
-            return int(value)
+        found = _INTEGER.fullmatch(value)
+        if found is not None:
+            return int(found[1])
     raise errors.invalid_value(f"{name} must be an integer.")
 
 

@@ -12,6 +12,7 @@ from syncline.core.scim.filter.nodes import (
     Present,
     ValuePath,
     equality_terms,
+    size,
     to_text,
 )
 from syncline.core.scim.filter.parser import parse_filter, parse_value_filter
@@ -34,6 +35,7 @@ __all__ = [
     "parse_filter",
     "parse_instant",
     "parse_value_filter",
+    "size",
     "to_text",
     "values_at",
 ]

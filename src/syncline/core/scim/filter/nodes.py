@@ -124,6 +124,16 @@ def equality_terms(term: Filter) -> dict[str, Literal] | None:
     return found
 
 
+def size(term: Filter) -> int:
+    """Return how many tests a filter holds."""
+    match term:
+        case And(terms) | Or(terms):
+            return sum(size(part) for part in terms)
+        case Not(inner) | ValuePath(_, inner):
+            return size(inner)
+    return 1
+
+
 def to_text(term: Filter) -> str:
     """Write a filter so that parsing the text yields the same tree."""
     return _text(term, inside=False)
