@@ -22,6 +22,8 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _STARTING_SECONDS = 60
 _LINE = re.compile(r"#(\d+)\s+(INITED|DONE|NEW|pulse|REDUCE|RELOAD)\s+cov: (\d+)")
 _ARTIFACTS = ("crash-*", "timeout-*", "oom-*", "leak-*")
+# What libFuzzer ends with when somebody else ends it.
+_INTERRUPTED = 72
 _ROUND = 300
 
 
@@ -90,7 +92,9 @@ def _guided(target: Target, seconds: float, number: int, folder: Path) -> Run:
     for pattern in _ARTIFACTS:
         for path in folder.glob(f"{target.name}-{pattern}"):
             run.findings.append(Finding(path.read_bytes(), f"libFuzzer: {path.name}"))
-    if ended.returncode != 0 and not run.findings:
+    if ended.returncode == _INTERRUPTED:
+        run.engine = "atheris, interrupted"
+    elif ended.returncode != 0 and not run.findings:
         run.findings.append(Finding(b"", f"the fuzzer ended with {ended.returncode}: {ended.stderr[-1500:]}"))
     return run
 

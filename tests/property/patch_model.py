@@ -277,6 +277,9 @@ def _created(step: Step, condition: Condition, before: list[Entry]) -> list[Entr
     entry = {**described, **_entry(step.attribute, given)}
     if _says_nothing(entry):
         return before
+    if step.op == "replace" and step.sub is None and any(_is_same(held, entry) for held in before):
+        # Does it take the place of the entry that is the same, or is it merged with that one?
+        raise Open
     # Sent again, the request must end in the same state (§7.3): what is there already is not created twice.
     return _appended(before, [entry])
 

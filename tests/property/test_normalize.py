@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,3 +126,14 @@ def test_reading_what_was_read_changes_nothing(body: dict[str, Json]) -> None:
     except ScimError:
         return
     assert same(normalize_user(read).document, read)
+
+
+@pytest.mark.parametrize("quirk", [{}, {"TITLE": None}])
+def test_of_several_primary_entries_the_last_is_primary(quirk: dict[str, Json]) -> None:
+    """Also where the body needs no leniency but this one, and so could be taken as it is."""
+    emails: list[Json] = [{"value": f"{name}@x.io", "primary": True} for name in ("a", "b")]
+    read = normalize_user({"userName": "ada", "emails": emails, **quirk})
+    assert read.document["emails"] == [
+        {"value": "a@x.io", "primary": False},
+        {"value": "b@x.io", "primary": True},
+    ]

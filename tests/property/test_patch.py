@@ -21,9 +21,16 @@ from syncline.core.scim.schema import PATCH_OP_URN, ResourceKind
 from tests.property import patch_model as model
 from tests.property.core_directory import CoreDirectory
 from tests.property.patch_model import ENTERPRISE, Document
-from tests.property.patch_operations import Operation, documents, operations, repeatable
+from tests.property.patch_operations import (
+    Operation,
+    documents,
+    entry_documents,
+    entry_operations,
+    operations,
+    repeatable,
+)
 
-many = settings(max_examples=250)
+many = settings(max_examples=200)
 some = settings(max_examples=100)
 requests = st.lists(operations(), min_size=1, max_size=4)
 
@@ -78,6 +85,13 @@ def settled(document: Document, asked: Sequence[Operation]) -> tuple[list[Operat
 @many
 @given(documents(), requests)
 def test_a_patch_comes_to_what_the_model_says(document: Document, asked: list[Operation]) -> None:
+    kept, expected = settled(document, asked)
+    assert patched(document, [operation.sent for operation in kept]) == expected
+
+
+@many
+@given(entry_documents(), st.lists(entry_operations(), min_size=1, max_size=3))
+def test_a_patch_of_entries_comes_to_what_the_model_says(document: Document, asked: list[Operation]) -> None:
     kept, expected = settled(document, asked)
     assert patched(document, [operation.sent for operation in kept]) == expected
 

@@ -99,16 +99,16 @@ class _Schemas(_Values):
 class _Many(_Values):
     def __init__(self, entries: Entries, sub: str | None) -> None:
         self.entries = entries
-        self._sub = sub
+        self.sub = sub
 
     def any(self, test: Callable[[Expression], Expression]) -> Expression:
-        if self._sub is None:
+        if self.sub is None:
             return false()
-        value = self.entries.sub(self._sub)
+        value = self.entries.sub(self.sub)
         return _exists(self.entries, and_(value.is_not(None), test(value)))
 
     def present(self) -> Expression:
-        return _exists(self.entries, self.entries.sub(self._sub).is_not(None) if self._sub else true())
+        return _exists(self.entries, self.entries.sub(self.sub).is_not(None) if self.sub else true())
 
 
 def _exists(entries: Entries, test: Expression) -> Expression:
@@ -214,8 +214,9 @@ def _compare(term: Comparison, place: Place, values: _Values) -> Expression:
 
 
 def _differs(values: _Values, same: Callable[[Expression], Expression]) -> Expression:
-    # An object as a whole equals nothing, so it always differs.
-    return true() if isinstance(values, _Object) else values.any(lambda value: not_(same(value)))
+    # An object as a whole equals nothing, so it always differs; so does an entry of which no part is named.
+    is_whole = isinstance(values, _Object) or (isinstance(values, _Many) and values.sub is None)
+    return true() if is_whole else values.any(lambda value: not_(same(value)))
 
 
 def _narrowed(term: Comparison, place: Place, exact: Expression) -> Expression:

@@ -155,7 +155,8 @@ def read_query(raw: bytes) -> list[tuple[str, str]]:
             raise ValidationFailed([FieldError("query", "query_invalid")]) from None
         key = key.removesuffix("[]")
         if "\0" in text:
-            raise ValidationFailed([FieldError(key, f"{key}_invalid")])
+            named = key or "query"
+            raise ValidationFailed([FieldError(named, f"{named}_invalid")])
         found.append((key, text))
     return found
 
