@@ -256,8 +256,6 @@ def _text_test(
 ) -> Callable[[Expression], Expression]:
     exact = definition is not None and definition.case_exact
     key = fold_value(definition, value)
-    if definition is not None and definition.name == "schemas":
-        key = value.lower()
     part = value if exact else fold(value)
     match operator:
         case Operator.EQ:
