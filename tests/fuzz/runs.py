@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -22,8 +23,8 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _STARTING_SECONDS = 60
 _LINE = re.compile(r"#(\d+)\s+(INITED|DONE|NEW|pulse|REDUCE|RELOAD)\s+cov: (\d+)")
 _ARTIFACTS = ("crash-*", "timeout-*", "oom-*", "leak-*")
-# What libFuzzer ends with when somebody else ends it.
-_INTERRUPTED = 72
+# What libFuzzer ends with when somebody else ends it, and what ends without a word.
+_INTERRUPTED = (72, -int(signal.SIGTERM), -int(signal.SIGKILL))
 _ROUND = 300
 
 
@@ -92,7 +93,7 @@ def _guided(target: Target, seconds: float, number: int, folder: Path) -> Run:
     for pattern in _ARTIFACTS:
         for path in folder.glob(f"{target.name}-{pattern}"):
             run.findings.append(Finding(path.read_bytes(), f"libFuzzer: {path.name}"))
-    if ended.returncode == _INTERRUPTED:
+    if ended.returncode in _INTERRUPTED:
         run.engine = "atheris, interrupted"
     elif ended.returncode != 0 and not run.findings:
         run.findings.append(Finding(b"", f"the fuzzer ended with {ended.returncode}: {ended.stderr[-1500:]}"))

@@ -28,6 +28,10 @@ FOUND = {
         "patch",
         b'u{"Operations": [{"op": "add", "path": "name[givenName eq \\"Ada\\"].familyName", "value": 1}]}',
     ),
+    "a hollow value took the state away": (
+        "patch",
+        b'u{"Operations": [{"op": "replace", "path": "active", "value": [{"x": ""}]}]}',
+    ),
     "a key that is no name replaced the user name by an object": (
         "patch",
         b'u{"Operations": [{"op": "replace", "value": {"userName.a#b": 1}}]}',
@@ -42,6 +46,8 @@ FOUND = {
     "half a surrogate pair in a signature was no refusal": ("signature", b"x\n1\n1768478401\nv1,\xc1A \n"),
     "a control character in front of a number was a fault": ("query", b"count=\x1d0"),
     "a number with two signs was a fault": ("query", b"startIndex=%2B-5"),
+    "an address of brackets alone was a fault": ("url", b"//[]@"),
+    "NUL in a parameter without a name was of no field": ("query", b"f&[]=\0"),
     "a forged cursor carried NUL to the database": ("cursor", _forged("a\0", "x")),
     "a forged cursor carried NUL as an id": ("cursor", _forged("a", "x\0")),
 }

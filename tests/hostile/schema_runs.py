@@ -19,11 +19,14 @@ _NOT_ASKED = "positive_data_acceptance"
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to try: examples for each operation, the phases of Schemathesis, and the seed."""
+    """How much to try: examples for each operation, the phases of Schemathesis, and a seed.
+
+    Without a seed the same inputs are tried each time.
+    """
 
     examples: int
     phases: str = "examples,coverage,fuzzing,stateful"
-    seed: int = 1
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def _run(folder: Path, effort: Effort, location: str, token: str, *options: str)
     command = [
         *(str(program), "run", location, *options),
         *("-H", f"Authorization: Bearer {token}", "--phases", effort.phases),
-        *("--max-examples", str(effort.examples), "--seed", str(effort.seed), "--generation-deterministic"),
+        *("--max-examples", str(effort.examples)),
+        *(("--seed", str(effort.seed)) if effort.seed is not None else ("--generation-deterministic",)),
         *("--continue-on-failure", "--no-color", "--warnings", "off"),
         *("--suppress-health-check", "all", "--request-timeout", "30"),
     ]

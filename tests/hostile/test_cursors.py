@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import httpx
 import msgspec
-import pytest
 
 from tests.support.live import serving
 
@@ -22,20 +22,18 @@ def changed(cursor: str, place: int, value: Any) -> str:
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(parts)).decode().rstrip("=")
 
 
-@pytest.mark.parametrize("sort_by", ["userName", None])
-def test_a_forged_cursor_is_refused_or_harmless(database_url: str, sort_by: str | None) -> None:
+def test_a_forged_cursor_is_refused_or_harmless(database_url: str) -> None:
     """PostgreSQL takes no NUL in a text: a cursor with one in it was answered with 500."""
     with serving(database_url) as live:
         tenant = live.tenant("cursors")
         base = f"{live.url}/scim/v2/{tenant.directory_key}/Users"
-        asked = {"count": "1", "sortBy": sort_by} if sort_by else {"count": "1"}
         with httpx.Client(headers={"Authorization": f"Bearer {tenant.scim_token}"}, timeout=30) as client:
-            for name in ("ada", "bo", "cy"):
+            for name in ("ada", "bo"):
                 assert client.post(base, json={"userName": name}).status_code == 201
-            first = client.get(base, params={**asked, "cursor": ""}).json()["nextCursor"]
-            assert client.get(base, params={**asked, "cursor": first}).status_code == 200
-            for place in range(5):
-                for value in VALUES:
+            for asked in ({"count": "1", "sortBy": "userName"}, {"count": "1"}):
+                first = client.get(base, params={**asked, "cursor": ""}).json()["nextCursor"]
+                assert client.get(base, params={**asked, "cursor": first}).status_code == 200
+                for place, value in product(range(5), VALUES):
                     answer = client.get(base, params={**asked, "cursor": changed(first, place, value)})
                     assert answer.status_code in (200, 400, 414), (place, value, answer.text)
                     if answer.status_code == 400:

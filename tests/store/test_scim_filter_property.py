@@ -304,3 +304,17 @@ async def test_an_entry_as_a_whole_differs_from_every_text(parts: Kernel) -> Non
     at = await store(parts, Contents([(body, FIRST) for body in bodies]))
     term = parse_filter('addresses ne "Kiel"', ResourceKind.USER)
     assert len(await found(parts, at, ResourceKind.USER, ResourceQuery(filter=term))) == 2
+
+
+async def test_a_member_is_found_by_the_name_that_is_shown(parts: Kernel) -> None:
+    """White space around a name was taken away before comparing, and a name of white space alone was one."""
+    bodies: list[dict[str, Json]] = [
+        {"userName": "ada", "displayName": " Ada "},
+        {"userName": "bo", "displayName": "\u00a0\t", "name": {"familyName": " Blu"}},
+    ]
+    people = [(body, FIRST) for body in bodies]
+    groups: list[tuple[dict[str, Json], datetime]] = [({"displayName": "Staff"}, FIRST)]
+    at = await store(parts, Contents(people, groups, [(0, 0), (0, 1)]))
+    for shown, count in ((" Ada ", 1), ("Ada", 0), (" Blu", 1), ("Blu", 0)):
+        term = parse_filter(f'members.display eq "{shown}"', ResourceKind.GROUP)
+        assert len(await found(parts, at, ResourceKind.GROUP, ResourceQuery(filter=term))) == count, shown

@@ -183,7 +183,8 @@ def parse_url(url: str) -> URL:
     try:
         parsed = URL(url)
         host, port = parsed.raw_host, parsed.port
-    except (ValueError, UnicodeError):
+    except (ValueError, UnicodeError, IndexError):
+        # yarl raises the last for `//[]@`.
         raise AddressRefused("The URL cannot be read.") from None
     if parsed.scheme not in {"http", "https"} or not host or not port:
         raise AddressRefused("The URL must be absolute and begin with https://.")

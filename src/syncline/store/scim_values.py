@@ -28,6 +28,9 @@ from syncline.store.types import Instant
 
 Expression = ColumnElement[Any]
 
+# What `str.strip` takes away; left alone, databases take away spaces only.
+_WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+
 
 @dataclass(frozen=True, slots=True)
 class Entries:
@@ -105,15 +108,12 @@ class Place:
         def name(table: Any, *path: str) -> Expression:
             return self._text_in(table.c.search, path)
 
-        whole = func.trim(
-            func.coalesce(name(users, "name", "givenName"), "")
-            + " "
-            + func.coalesce(name(users, "name", "familyName"), "")
-        )
+        given, family = name(users, "name", "givenName"), name(users, "name", "familyName")
+        # As `core.scim.resource.user_label` chooses: the first that is not blank, as it is.
         shown = func.coalesce(
-            func.nullif(func.trim(name(users, "displayName")), ""),
-            func.nullif(func.trim(name(users, "name", "formatted")), ""),
-            func.nullif(whole, ""),
+            self._filled(name(users, "displayName")),
+            self._filled(name(users, "name", "formatted")),
+            self._filled(func.coalesce(given + " " + family, given, family)),
             name(users, "userName"),
         )
         rows = union_all(
@@ -145,6 +145,11 @@ class Place:
         here = (rows.c.directory_id == self.columns.directory_id, rows.c.group_id == self.columns.id)
         names = {"value": "value", "display": "display", "type": "type", "$ref": "ref"}
         return Entries(rows, lambda sub: rows.c[names[sub]] if sub in names else null(), here)
+
+    def _filled(self, found: Expression) -> Expression:
+        """Return a text unless it is nothing but white space."""
+        trim = func.btrim if self.is_postgres else func.trim
+        return case((trim(found, _WHITE_SPACE) != "", found))
 
     def extension_urns(self) -> Entries:
         """Return the URNs of a row's extensions, folded."""

@@ -33,6 +33,7 @@ from syncline.core.scim.schema import ENTERPRISE_URN, PATCH_OP_URN, ResourceKind
 
 Op = Literal["add", "replace", "remove"]
 _MISSING = object()
+_NO_STATE = "active must be true or false; it cannot be cleared."
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +181,14 @@ class _Work:
             self._update_raw(path.attribute, _MISSING)
             return
         is_whole = path.value_filter is None and path.sub is None
-        if is_whole and path.attribute.urn is None and path.attribute.name == "active" and not _says(value):
+        is_state = is_whole and path.attribute.urn is None and path.attribute.name == "active"
+        if is_state and not _says(value):
             if op == "add":
                 return
-            raise invalid_value("active must be true or false; it cannot be cleared.")
+            raise invalid_value(_NO_STATE)
         assign(self.document, path, value, add=op == "add", quirks=self.quirks)
+        if is_state and "active" not in self.document:
+            raise invalid_value(_NO_STATE)
         self._keep_required(path)
         self._update_raw(path.attribute, value if is_whole else _MISSING)
 
