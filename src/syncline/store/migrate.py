@@ -20,13 +20,13 @@ _MIGRATION_LOCK = 7_305_021_966_211_001
 
 def upgrade(url: str) -> None:
     """Bring the database at `url` to the newest schema; several processes may call it at once."""
-    _with_connection(url, _upgrade)
+    on_connection(url, _upgrade)
 
 
 def current_revision(url: str) -> str | None:
     """Return the schema revision of the database, or None when it is empty."""
     found: list[str | None] = []
-    _with_connection(url, lambda connection: found.append(_revision(connection)))
+    on_connection(url, lambda connection: found.append(_revision(connection)))
     return found[0]
 
 
@@ -56,7 +56,8 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _with_connection(url: str, work: Callable[[Connection], None]) -> None:
+def on_connection(url: str, work: Callable[[Connection], None]) -> None:
+    """Do a piece of work in one transaction of a connection that is opened for it."""
     engine = migration_engine(url)
     if isinstance(engine, Engine):
         try:

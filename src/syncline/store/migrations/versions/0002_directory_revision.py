@@ -12,7 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the revision; the first migration makes a new database with it."""
+    """Add the revision."""
+    # A database of the time when the first migration read the current tables has it already.
     columns = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("directories")}
     if "revision" not in columns:
         op.add_column(
