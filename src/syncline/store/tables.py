@@ -330,6 +330,13 @@ webhook_endpoints = Table(
     Column("fence", BigInteger, nullable=False),
     Column("failing_since", Instant),
     Column("consecutive_failures", Integer, nullable=False),
+    # Failed attempts since the last success; `consecutive_failures` is what the circuit counts.
+    Column("failed_attempts", BigInteger, nullable=False, server_default="0"),
+    Column("last_success_at", Instant),
+    # closed, open or probing; `circuit_step` counts the probes that failed since it opened.
+    Column("circuit", Text, nullable=False, server_default="closed"),
+    Column("circuit_step", Integer, nullable=False, server_default="0"),
+    Column("disabled_reason", Text),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Index(None, "environment_id", "url_key", unique=True),
@@ -365,6 +372,19 @@ parked_deliveries = Table(
     Column("last_error", Text),
     PrimaryKeyConstraint("endpoint_id", "position"),
     Index(None, "endpoint_id", "state", "next_due_at"),
+)
+
+# Ranges of the log that an owner wants sent to an endpoint again; a row goes when its end is reached.
+replays = Table(
+    "replays",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("next_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "endpoint_id", "id"),
 )
 
 delivery_attempts = Table(
