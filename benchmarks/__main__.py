@@ -14,8 +14,9 @@ from typing import Any
 import uvloop
 
 from benchmarks import machine, report
-from benchmarks.pipeline import deliveries, idle, lag
+from benchmarks.pipeline import idle, lag
 from benchmarks.subjects import OURS, PEERS, Starter, Subject
+from benchmarks.webhooks import webhooks
 from benchmarks.workloads import Bench, Figure, People
 
 
@@ -31,10 +32,11 @@ class Sizes:
     listed: int
     lagged: int
     delivered: int
+    endpoints: int
 
 
-_FULL = Sizes(3_000, 3_000, 1_000, 5_000, 10_000, 6_000, 2_000, 20_000)
-_QUICK = Sizes(600, 600, 200, 600, 1_000, 1_000, 400, 2_000)
+_FULL = Sizes(3_000, 3_000, 1_000, 5_000, 10_000, 6_000, 2_000, 20_000, 1_000)
+_QUICK = Sizes(600, 600, 200, 600, 1_000, 1_000, 400, 2_000, 50)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
             _say(f"{subject.name}: started in {subject.start_seconds:.1f} s")
             run = _Run(subject, sizes, given)
             results[subject.name] = run.figures()
-            if subject.api_key and not given.only:
+            if subject.api_key and (not given.only or "webhooks" in given.only):
                 behind.extend(run.pipeline())
         if given.growth and name in OURS:
             results[f"{subject.name}, grown"] = _growth(starter, given)
@@ -99,7 +101,9 @@ class _Run:
         """Return the lines about the log, the webhooks and the idle process."""
         subject, people, sizes = self._subject, self._people, self._sizes
         seen = _wait(lag(subject, people, sizes.lagged, 200))
-        sent = _wait(deliveries(subject, people, sizes.delivered))
+        sent = _wait(
+            webhooks(subject, people, backlog=sizes.delivered, endpoints=sizes.endpoints, lagged=sizes.lagged)
+        )
         return report.pipeline_lines(subject.name, seen, sent, _wait(idle(subject)))
 
     async def _one_member(self, size: int) -> Figure:

@@ -1,29 +1,26 @@
-"""From a committed change to whoever waits for it, and what an idle process costs. Syncline only."""
+"""From a committed change to whoever reads the log, and what an idle process costs. Syncline only."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
-import msgspec
-from aiohttp import web
 
 from benchmarks import traffic
 from benchmarks.http import Connection, closed_loop
 from benchmarks.machine import cpu_seconds, resident_mb
 from benchmarks.subjects import Subject
+from benchmarks.webhooks import EVENTS
 from benchmarks.workloads import People
 from tests.support.waiting import wait_until
 
 _IDLE_SECONDS = 10.0
 _SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.003
-_EVENTS = ["dsync.user.created"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +29,6 @@ class Lag:
 
     readable_p50: float
     readable_p99: float
-    webhook_p50: float
-    webhook_p99: float
-    arrived: int
-    expected: int
-
-
-@dataclass(frozen=True, slots=True)
-class Deliveries:
-    """How fast a backlog of events reaches one receiver on the same machine."""
-
-    per_second: float
     arrived: int
     expected: int
 
@@ -57,53 +43,28 @@ class Idle:
 
 
 async def lag(subject: Subject, people: People, count: int, per_second: float) -> Lag:
-    """Create people at a steady rate while a reader polls the log and a receiver takes webhooks."""
+    """Create people at a steady rate while a reader polls the log."""
     answered: dict[str, float] = {}
     readable: dict[str, float] = {}
-    received: dict[str, float] = {}
     first = people.next_number
-    async with _receiver(received) as address, _endpoint(subject, address):
-        cursor = await _newest(subject)
-        stop = asyncio.Event()
-        reading = asyncio.create_task(_poll(subject, cursor, readable, stop))
-        begun = time.perf_counter()
+    cursor = await _newest(subject)
+    stop = asyncio.Event()
+    reading = asyncio.create_task(_poll(subject, cursor, readable, stop))
+    begun = time.perf_counter()
 
-        async def one(connection: Connection, job: int) -> None:
-            await asyncio.sleep(max(0.0, begun + job / per_second - time.perf_counter()))
-            body = traffic.user(first + job)
-            made = await connection.request("POST", "/Users", body)
-            answered[body["externalId"]] = time.perf_counter()
-            people.ids[first + job] = made.json()["id"]
+    async def one(connection: Connection, job: int) -> None:
+        await asyncio.sleep(max(0.0, begun + job / per_second - time.perf_counter()))
+        body = traffic.user(first + job)
+        made = await connection.request("POST", "/Users", body)
+        answered[body["externalId"]] = time.perf_counter()
+        people.ids[first + job] = made.json()["id"]
 
-        await closed_loop(lambda: Connection(subject.base_url, subject.token), count, 8, one, 300)
-        await _settled(lambda: len(readable) >= count and len(received) >= count)
-        stop.set()
-        await reading
+    await closed_loop(lambda: Connection(subject.base_url, subject.token), count, 8, one, 300)
+    await _settled(lambda: len(readable) >= count)
+    stop.set()
+    await reading
     seen = sorted(max(0.0, readable[id_] - answered[id_]) for id_ in answered.keys() & readable.keys())
-    sent = sorted(max(0.0, received[id_] - answered[id_]) for id_ in answered.keys() & received.keys())
-    return Lag(_share(seen, 0.5), _share(seen, 0.99), _share(sent, 0.5), _share(sent, 0.99), len(sent), count)
-
-
-async def deliveries(subject: Subject, people: People, count: int) -> Deliveries:
-    """Pause an endpoint, let events pile up, resume it and time the backlog."""
-    received: dict[str, float] = {}
-    first = people.next_number
-    async with _receiver(received) as address, _endpoint(subject, address) as endpoint:
-        async with _api(subject) as api:
-            await _set_state(api, endpoint, "paused")
-
-            async def one(connection: Connection, job: int) -> None:
-                made = await connection.request("POST", "/Users", traffic.user(first + job))
-                people.ids[first + job] = made.json()["id"]
-
-            await closed_loop(lambda: Connection(subject.base_url, subject.token), count, 64, one, 300)
-            await asyncio.sleep(1)
-            await _set_state(api, endpoint, "active")
-        await _settled(lambda: len(received) >= count)
-    moments = sorted(received.values())
-    # The first tenth is the ramp: a lane opens, a connection is made.
-    steady = moments[len(moments) // 10 :]
-    return Deliveries((len(steady) - 1) / (steady[-1] - steady[0]), len(received), count)
+    return Lag(_share(seen, 0.5), _share(seen, 0.99), len(seen), count)
 
 
 async def idle(subject: Subject) -> Idle:
@@ -114,39 +75,6 @@ async def idle(subject: Subject) -> Idle:
     used = cpu_seconds(subject.pids[:1]) - before
     share = used / (time.perf_counter() - begun)
     return Idle(subject.start_seconds, resident_mb(subject.pids[:1]), share)
-
-
-@asynccontextmanager
-async def _receiver(received: dict[str, float]) -> AsyncIterator[str]:
-    async def take(request: web.Request) -> web.Response:
-        event = msgspec.json.decode(await request.read())
-        received.setdefault(event["data"]["idp_id"], time.perf_counter())
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def _endpoint(subject: Subject, address: str) -> AsyncIterator[str]:
-    async with _api(subject) as api:
-        made = await api.post("/webhook_endpoints", json={"endpoint_url": address, "events": _EVENTS})
-        endpoint = str(made.raise_for_status().json()["id"])
-        yield endpoint
-        (await api.delete(f"/webhook_endpoints/{endpoint}")).raise_for_status()
-
-
-async def _set_state(api: httpx.AsyncClient, endpoint: str, state: str) -> None:
-    (await api.patch(f"/webhook_endpoints/{endpoint}", json={"state": state})).raise_for_status()
 
 
 async def _newest(subject: Subject) -> str:
@@ -162,7 +90,7 @@ async def _poll(subject: Subject, cursor: str, readable: dict[str, float], stop:
         page = (await connection.request("GET", f"/events?limit=100{after}")).json()
         now = time.perf_counter()
         for event in page["data"]:
-            if event["event"] in _EVENTS:
+            if event["event"] in EVENTS:
                 readable.setdefault(event["data"]["idp_id"], now)
             cursor = event["id"]
         await asyncio.sleep(_POLL_SECONDS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.pipeline import Deliveries, Idle, Lag
+from benchmarks.pipeline import Idle, Lag
+from benchmarks.webhooks import Webhooks
 from benchmarks.workloads import Figure
 
 # The peers whose data survives a restart; a server that keeps nothing is shown, and not compared with.
@@ -103,14 +104,20 @@ def errors(results: Results) -> list[str]:
     ]
 
 
-def pipeline_lines(server: str, lag: Lag, sent: Deliveries, idle: Idle) -> Sequence[str]:
+def pipeline_lines(server: str, lag: Lag, sent: Webhooks, idle: Idle) -> Sequence[str]:
     """Return what was measured behind the log, a line each."""
+    late = sent.late
     return (
         f"{server}: commit to event readable {lag.readable_p50 * 1000:.0f} ms p50, "
-        f"{lag.readable_p99 * 1000:.0f} ms p99 (must < 100); to webhook {lag.webhook_p50 * 1000:.0f} ms p50, "
-        f"{lag.webhook_p99 * 1000:.0f} ms p99 (must < 250); {lag.arrived} of {lag.expected} arrived",
-        f"{server}: webhooks {sent.per_second:,.0f}/s (must 3,000); "
-        f"{sent.arrived} of {sent.expected} arrived",
+        f"{lag.readable_p99 * 1000:.0f} ms p99 (must < 100); {lag.arrived} of {lag.expected} arrived",
+        *(
+            f"{server}: {rate.work}: {rate.per_second:,.0f}/s (must 3,000), "
+            f"{rate.per_second / rate.bare:.2f} of a bare sender's {rate.bare:,.0f}/s; "
+            f"{rate.arrived} of {rate.expected} arrived"
+            for rate in sent.rates
+        ),
+        f"{server}: commit to webhook {late.p50 * 1000:.0f} ms p50, {late.p99 * 1000:.0f} ms p99 "
+        f"(must < 250); {late.arrived} of {late.expected} arrived",
         f"{server}: first answer after {idle.start_seconds:.1f} s (must 3), idle {idle.resident_mb:.0f} MB "
         f"(must 150), {idle.cpu_share * 100:.1f} % of a core",
     )
