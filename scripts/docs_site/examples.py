@@ -11,15 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import convert
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from syncline.core import wire
 from syncline.core.envelope import envelope
-from syncline.core.events import CATALOG, Event, builtins
+from syncline.core.events import CATALOG, OWN_PREFIX, Event, builtins
 from syncline.core.json import stringify
 from syncline.core.model import Directory, DirectoryId, DirectoryState, EnvironmentId, InactiveUsers
 from syncline.web.api.api_keys import ApiKeyBody
 from syncline.web.api.directories import DirectoryToken, ManagedDirectoryBody, PullQueued
+from syncline.web.api.webhook_deliveries import QueuedDeliveries
 
 BASE_URL = "http://localhost:8000"
 ORGANIZATION_ID = "org_01KA0YPX7B9D1F3H5K7M9Q1S3T"
@@ -119,6 +120,59 @@ ENDPOINT = wire.WebhookEndpoint(
     created_at=_MADE,
     updated_at=_MADE,
 )
+HEALTH = wire.EndpointHealth(
+    lag_events=0,
+    lag_seconds=0.0,
+    waiting=1,
+    dead=0,
+    oldest_waiting_seconds=41.7,
+    circuit="closed",
+    failing_since=None,
+    consecutive_failures=0,
+    last_success_at=_CHANGED,
+    disabled_reason=None,
+    missed=None,
+    recent_attempts=500,
+    success_ratio=0.998,
+    p95_ms=87,
+)
+_SIGNED_MS = int(_T1.timestamp() * 1000)
+ATTEMPT = wire.DeliveryAttempt(
+    id="attempt_01KA0Z3X9N7R5V3T1P9M7K5H3F",
+    endpoint_id=ENDPOINT_ID,
+    event_id=EVENT_ID,
+    event="dsync.user.updated",
+    test=False,
+    attempt=1,
+    outcome="busy",
+    status=502,
+    error="The endpoint answered 502.",
+    duration_ms=87,
+    started_at=_CHANGED,
+    next_attempt_at=wire.iso(_T1 + timedelta(seconds=62)),
+    request=wire.AttemptRequest(
+        headers={
+            "workos-signature": f"t={_SIGNED_MS}, v1=[redacted]",
+            "webhook-id": EVENT_ID,
+            "webhook-timestamp": str(_SIGNED_MS // 1000),
+            "webhook-signature": "[redacted]",
+            "syncline-event-id": EVENT_ID,
+            "syncline-attempt": "1",
+        }
+    ),
+    response="upstream is restarting",
+)
+DELIVERY = wire.Delivery(
+    event_id=EVENT_ID,
+    event="dsync.user.updated",
+    directory_id=DIRECTORY_ID,
+    organization_id=ORGANIZATION_ID,
+    state="waiting",
+    attempts=1,
+    first_attempt_at=_CHANGED,
+    next_attempt_at=ATTEMPT.next_attempt_at,
+    last_error=ATTEMPT.error,
+)
 _BARE = DIRECTORY_ID.removeprefix("directory_")
 
 _ANSWERS: Mapping[type[Any], Any] = {
@@ -128,6 +182,21 @@ _ANSWERS: Mapping[type[Any], Any] = {
     wire.DirectoryUser: replace(USER, groups=[GROUP]),
     wire.DirectoryGroup: GROUP,
     wire.WebhookEndpoint: ENDPOINT,
+    wire.WebhookEndpointDetails: wire.WebhookEndpointDetails(**asdict(ENDPOINT), health=HEALTH),
+    wire.DeliveryAttempt: ATTEMPT,
+    wire.Delivery: DELIVERY,
+    QueuedDeliveries: QueuedDeliveries(count=3),
+    wire.Erasure: wire.Erasure(
+        id=f"erasure_{_BARE}",
+        directory_id=DIRECTORY_ID,
+        directory_user_id=USER.id,
+        state="complete",
+        erased=wire.ErasedCounts(
+            people=1, events=12, delivery_attempts=3, pending_memberships=0, stored_answers=0
+        ),
+        created_at="2026-01-15T12:00:00.000Z",
+        finished_at="2026-01-15T12:00:02.000Z",
+    ),
     PullQueued: PullQueued(),
     ManagedDirectoryBody: convert(
         {
@@ -188,7 +257,8 @@ def answer(kind: Any, *, is_new: bool) -> Any:
 def event(kind: type[Event]) -> dict[str, Any]:
     """Return one event of a type as it is sent, made from the class and the fields that it declares."""
     about_directory = kind.name.startswith("dsync.")
-    actor = None if about_directory else stringify({"id": KEY_ID, "source": "api", "name": "billing"})
+    by_us = about_directory or kind.name.startswith(OWN_PREFIX)
+    actor = None if by_us else stringify({"id": KEY_ID, "source": "api", "name": "billing"})
     sealed = envelope(
         EVENT_ID,
         kind.name,
@@ -238,6 +308,10 @@ _BY_TYPE: Mapping[type[Any], Any] = {
 _AS_LEFT: Mapping[str, dict[str, Any]] = {
     "dsync.deleted": {"directory": replace_dataclass(_DIRECTORY, state=DirectoryState.DELETING)},
     "dsync.user.deleted": {"user": replace(USER, state="inactive")},
+    "syncline.webhook_endpoint.disabled": {
+        "reason": "no_success_for_five_days",
+        "failing_since": _T0 - timedelta(days=5),
+    },
     "organization_domain.verified": {"domain": replace(DOMAIN, state="verified")},
     "organization_domain.verification_failed": {"domain": replace(DOMAIN, state="failed")},
 }
@@ -247,6 +321,9 @@ _BY_NAME: Mapping[str, Any] = {
     "directory_id": DIRECTORY_ID,
     "organization_id": ORGANIZATION_ID,
     "token_suffix": "x9Qf",
+    "endpoint_id": ENDPOINT_ID,
+    "endpoint_url": ENDPOINT.endpoint_url,
+    "failed_attempts": 1412,
     "reason": "domain_verification_period_expired",
     "domains": [(DOMAIN_ID, "northwind.example")],
 }

@@ -21,6 +21,7 @@ from pydantic_settings import (
 PREFIX = "SYNCLINE_"
 MIN_SECRET_KEY = 32
 MIN_API_KEY = 24
+MIN_SCIM_RATE = 1_500
 _WEAK = ("secret", "changeme", "change-me", "password", "syncline", "default", "example", "development")
 
 
@@ -33,6 +34,13 @@ class Mode(StrEnum):
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class Pooler(StrEnum):
+    """What lies in front of PostgreSQL: nothing, or a pooler such as PgBouncer in transaction mode."""
+
+    NONE = "none"
+    TRANSACTION = "transaction"
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -64,9 +72,15 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(None, description="`sqlite:///…` or `postgresql://…`")
     database_pool: int = Field(10, ge=2, le=200, description="connections to PostgreSQL per process")
+    database_pooler: Pooler = Field(
+        Pooler.NONE, description="`transaction` if PgBouncer or its like lies in front of PostgreSQL"
+    )
     data: Path = Field(Path("data"), description="folder of the generated key and the default SQLite file")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    worker_port: int | None = Field(
+        None, ge=0, le=65535, description="port at which `syncline worker` shows its health and metrics"
+    )
     max_connections: int = Field(1000, ge=10, le=100_000, description="connections of clients per process")
     head_seconds: float = Field(
         10, ge=1, le=300, description="seconds in which the head of a request must arrive"
@@ -81,6 +95,36 @@ class Settings(BaseSettings):
     )
     dns_server: str | None = Field(None, description="name server for domain verification, `host:port`")
     retention_days: int = Field(90, ge=1, le=3650, description="how long events are kept")
+    attempts_days: int = Field(
+        7, ge=1, le=3650, description="how long webhook attempts that arrived are kept"
+    )
+    failed_attempts_days: int = Field(
+        30, ge=1, le=3650, description="how long other webhook attempts are kept"
+    )
+    deleted_days: int = Field(
+        30, ge=1, le=3650, description="how long deleted people, groups, directories and keys are kept"
+    )
+    scim_rate: int = Field(
+        0, ge=0, le=10_000_000, description="requests to a directory per minute and process; 0 is no limit"
+    )
+    api_rate: int = Field(
+        0, ge=0, le=10_000_000, description="calls of an API key per minute and process; 0 is no limit"
+    )
+    address_rate: int = Field(
+        0, ge=0, le=10_000_000, description="API calls from an address per minute and process; 0 is no limit"
+    )
+    directory_users_rate: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="`GET /directory_users` of a directory per minute and process; 0 is no limit",
+    )
+    organization_deletions_rate: int = Field(
+        50,
+        ge=0,
+        le=10_000_000,
+        description="organizations that an API key may delete per minute; 0 is no limit",
+    )
     metrics_token: SecretStr | None = Field(None, description="bearer token of /metrics")
     log_level: str = Field("info", description="`debug`, `info`, `warning` or `error`")
     log_style: str = Field("json", description="`json` or `console`")
@@ -116,6 +160,13 @@ class Settings(BaseSettings):
         ):
             raise ValueError("must be http:// or https:// with a host and without a path")
         return value.rstrip("/")
+
+    @field_validator("scim_rate")
+    @classmethod
+    def _lets_providers_through(cls, value: int) -> int:
+        if 0 < value < MIN_SCIM_RATE:
+            raise ValueError(f"must be 0 or at least {MIN_SCIM_RATE}: providers expect 25 requests a second")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -196,6 +247,58 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
         raise SettingsError(_explain(error)) from None
     except ValueError as error:
         raise SettingsError(f"The settings file cannot be read: {error}") from None
+
+
+class ClientSettings(BaseSettings):
+    """What the commands read that talk to a running Syncline; the rest is the server's business."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    url: str = Field("http://127.0.0.1:8000", description="address of the Syncline to talk to")
+    api_key: SecretStr | None = Field(None, description="API key of the environment")
+    state: Path | None = Field(None, description="folder of cursors and sandbox tokens of the commands")
+    faults: str = Field("", description="fault points for tests; empty in every real installation")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources in order of strength; the server's settings file is not among them."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be http:// or https:// with a host and without a path")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder that is set, else `syncline` in the user's state folder (XDG base directories)."""
+        if self.state is not None:
+            return self.state
+        base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        return Path(base).expanduser() / "syncline"
+
+
+def load_client_settings(given: Mapping[str, Any] | None = None) -> ClientSettings:
+    """Read what the commands need; `given` holds what the command line says. Raises `SettingsError`."""
+    try:
+        return ClientSettings(**{name: value for name, value in (given or {}).items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def color_is_unwanted() -> bool:
+    """Tell whether the user asks every program to print without colors (NO_COLOR)."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def _random_part(api_key: str) -> str:

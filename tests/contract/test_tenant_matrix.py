@@ -27,6 +27,7 @@ _BODIES: dict[str, dict[str, object]] = {
     "PUT /organizations/{id}": {"name": "Taken over"},
     "PATCH /directories/{id}": {"name": "Taken over"},
     "PATCH /webhook_endpoints/{id}": {"status": "disabled"},
+    "POST /webhook_endpoints/{id}/replay": {"dead": True},
 }
 
 

@@ -129,7 +129,12 @@ class Session:
     def __enter__(self) -> Session:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SYNCLINE_")}
         binaries = f"{ROOT / '.venv' / 'bin'}:{kept.get('PATH', '')}"
-        settings = {"PATH": binaries, "SYNCLINE_PORT": str(self.ports[8000]), "PYTHONUNBUFFERED": "1"}
+        settings = {
+            "PATH": binaries,
+            "SYNCLINE_PORT": str(self.ports[8000]),
+            "SYNCLINE_STATE": str(self.folder / ".state"),
+            "PYTHONUNBUFFERED": "1",
+        }
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
             cwd=self.folder,

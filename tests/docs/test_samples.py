@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -21,6 +23,7 @@ from tests.docs.sessions import ROOT
 from tests.support.waiting import wait_until_sync
 
 pytestmark = pytest.mark.e2e
+USER_CREATED = "dsync.user.created"
 LANGUAGES = [
     pytest.param("py", id="python"),
     pytest.param("mjs", id="node", marks=pytest.mark.node),
@@ -133,6 +136,125 @@ def test_the_receiver_takes_what_is_signed_once_and_nothing_else(world: World, l
             assert taken.status_code == 204
         assert sum("event_1" in line.split() for line in program.lines()) == 1
     assert world.api("DELETE", f"/webhook_endpoints/{made.json()['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_receiver_with_both_secrets_misses_nothing_while_the_secret_is_changed(
+    world: World, language: str
+) -> None:
+    address = f"http://127.0.0.1:{world.running.ports[9000]}/"
+    made = world.api("POST", "/webhook_endpoints", {"endpoint_url": address, "events": [USER_CREATED]}).json()
+    endpoint = f"/webhook_endpoints/{made['id']}"
+    rotated = world.api("POST", f"{endpoint}/rotate_secret", {}).json()
+    both = f"{rotated['secret']} {made['secret']}"
+    with Program(world, world.command(f"receive_webhooks.{language}"), WEBHOOK_SECRET=both) as program:
+        program.await_line("listening on .*")
+        during = world.api("POST", f"{endpoint}/test", {}).json()
+        assert world.api("POST", f"{endpoint}/end_overlap").status_code == 200
+        after = world.api("POST", f"{endpoint}/test", {}).json()
+        assert (during["status"], after["status"]) == (204, 204)
+        taken = [line.split() for line in program.lines()[1:]]
+        assert taken == [[USER_CREATED, during["event_id"]], [USER_CREATED, after["event_id"]]]
+    assert world.api("DELETE", endpoint).status_code == 204
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as an endpoint gets it during a rotation; `secrets` are the new and the old one."""
+
+    event_id: str
+    headers: dict[str, str]
+    body: bytes
+    secrets: tuple[str, str]
+
+
+@pytest.fixture
+def sent(world: World) -> Sent:
+    caught: list[tuple[dict[str, str], bytes]] = []
+
+    class Catcher(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            caught.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", world.running.ports[9000]), Catcher)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        wish = {"endpoint_url": address, "events": [USER_CREATED]}
+        made = world.api("POST", "/webhook_endpoints", wish).json()
+        rotated = world.api("POST", f"/webhook_endpoints/{made['id']}/rotate_secret", {}).json()
+        attempt = world.api("POST", f"/webhook_endpoints/{made['id']}/test", {}).json()
+        assert attempt["outcome"] == "success", attempt
+        world.api("DELETE", f"/webhook_endpoints/{made['id']}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+    [(headers, body)] = caught
+    return Sent(attempt["event_id"], headers, body, (rotated["secret"], made["secret"]))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_standard_webhooks_verify_with_either_secret_during_a_rotation(
+    world: World, language: str, sent: Sent
+) -> None:
+    headers = json.dumps({name: value for name, value in sent.headers.items() if name.startswith("webhook-")})
+
+    def verify(body: bytes, secret: str) -> subprocess.CompletedProcess[bytes]:
+        command = world.command(f"verify_standard.{language}", headers, secret)
+        return subprocess.run(command, cwd=world.folder, input=body, capture_output=True, check=False)
+
+    for secret in sent.secrets:
+        done = verify(sent.body, secret)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode().split() == [USER_CREATED, sent.event_id]
+    assert verify(sent.body.replace(b"mira", b"eve"), sent.secrets[0]).returncode != 0
+    assert verify(sent.body, "whsec_" + "c3luY2xpbmU=" * 3).returncode != 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_events_are_applied_once_and_never_over_newer_ones(world: World, language: str) -> None:
+    mira = world.push("/Users", person("mira"))
+    group = world.push("/Groups", {"displayName": "Dispatch", "members": [{"value": mira}]})
+    headers = {"Authorization": f"Bearer {world.token}"}
+    assert httpx.delete(f"{world.scim}/Groups/{group}", headers=headers).status_code == 204
+    assert httpx.delete(f"{world.scim}/Users/{mira}", headers=headers).status_code == 204
+
+    def listed() -> list[dict[str, object]]:
+        names = ("user.created", "group.created", "group.user_added", "group.deleted", "user.deleted")
+        types = ",".join(f"dsync.{name}" for name in names)
+        found: list[dict[str, object]] = world.api("GET", f"/events?events={types}").json()["data"]
+        return found
+
+    wait_until_sync(lambda: len(listed()) == 5, 20, reason="five events")
+    made, grouped, joined, ungrouped, left = listed()
+    # Each again, and what was taken late: the person's beginning after the end, which is known already.
+    played = [made, made, joined, ungrouped, grouped, left, joined, left]
+    done = subprocess.run(
+        world.command(f"apply_in_order.{language}"),
+        input="".join(f"{json.dumps(event)}\n" for event in played).encode(),
+        cwd=world.folder,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.decode().splitlines()] == [
+        "applied",
+        "skipped",
+        "applied",
+        "applied",
+        "skipped",
+        "applied",
+        "skipped",
+        "skipped",
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

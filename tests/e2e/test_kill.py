@@ -14,7 +14,7 @@ import pytest
 from syncline.testing.okta import SimulatedOkta
 from syncline.testing.people import GROUPS, TITLES, members_of, people
 from syncline.testing.sink import WebhookSink
-from tests.support.processes import Process
+from tests.reliability.launch import shared
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -37,13 +37,15 @@ async def test_kill_in_the_middle(tmp_path: Path, empty_database_url: str, unuse
         "port": str(unused_port),
         "api_key": KEY,
         "outbound_allow": "127.0.0.0/8",
+        # What a killed process had claimed is free again after the lease: 45 seconds in the product.
+        "test_lease_seconds": "3",
     }
     headers = {"Authorization": f"Bearer {KEY}"}
     sink = WebhookSink()
     hook = await sink.start()
-    process = Process(tmp_path, "up", **settings)
-    with process:
-        await asyncio.to_thread(process.await_ready, url)
+    process = shared().launch(tmp_path, "up", settings=settings, url=url)
+    try:
+        await asyncio.to_thread(process.await_ready)
         async with httpx.AsyncClient(base_url=url, headers=headers) as api:
             organization = (await api.post("/organizations", json={"name": "Northwind"})).json()
             body = {"organization_id": organization["id"], "name": "Okta", "type": "okta scim v2.0"}
@@ -56,16 +58,17 @@ async def test_kill_in_the_middle(tmp_path: Path, empty_database_url: str, unuse
             for _ in range(KILLS):
                 await asyncio.sleep(0.6)
                 process.kill()
-                process = Process(tmp_path, "up", **settings)
-                await asyncio.to_thread(process.await_ready, url)
+                process = shared().launch(tmp_path, "up", settings=settings, url=url)
+                await asyncio.to_thread(process.await_ready)
             await work
-            with process:
-                async with httpx.AsyncClient(base_url=url, headers=headers) as api:
-                    log = await whole_log(api)
-                    await received(sink, [event for event in log if event["event"] in TYPES])
-                    await check_state(api, directory["id"], log)
-                await asyncio.to_thread(process.terminate)
-    await sink.close()
+            async with httpx.AsyncClient(base_url=url, headers=headers) as api:
+                log = await whole_log(api)
+                await received(sink, [event for event in log if event["event"] in TYPES])
+                await check_state(api, directory["id"], log)
+            await asyncio.to_thread(process.terminate)
+    finally:
+        process.kill()
+        await sink.close()
     check_log(log)
     check_deliveries(sink, log)
 

@@ -11,7 +11,7 @@ from tests.hostile.rounds import Bounds, Flood, Place
 from tests.support.processes import Process
 
 pytestmark = pytest.mark.e2e
-REQUESTS = 3_000
+REQUESTS = 1_500
 
 
 async def test_no_malformed_request_is_a_fault_or_leaves_a_trace(

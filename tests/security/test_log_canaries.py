@@ -68,6 +68,7 @@ async def test_nothing_that_was_sent_is_in_the_logs(
     output = process.output()
     assert "scim.request" in output
     assert "endpoint.created" in output
+    assert "erasure.complete" in output
     assert "scim.failed" in output
     assert "Traceback" in output
     lines = [line for line in output.splitlines() if CANARY in line.lower()]
@@ -105,6 +106,8 @@ def send_good(made: Tenant) -> None:
     made.scim("POST", "/Users/.search", {"filter": f'emails co "{c}"'})
     made.api.get(f"/directory_users?directory={made.directory_id}&email={c}@northwind.example")
     made.api.get(f"/organizations?search={c}&token={c}")
+    for body in ({c: c}, {}, {"delete": True}):
+        made.api.post(f"/directory_users/directory_user_{person}/erase", json=body)
 
 
 def attributes() -> dict[str, Any]:

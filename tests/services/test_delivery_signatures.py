@@ -9,9 +9,11 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from workos import WorkOSClient
 
+from syncline.core.signing import verify_workos
+from syncline.services.endpoint_changes import OptionChanges
 from syncline.services.endpoints import Endpoints
 from syncline.services.kernel import Kernel
-from tests.support.deliveries import CAUSE, Stage, dispatching
+from tests.support.deliveries import CAUSE, CREATED, Stage, dispatching
 from tests.support.kernels import kernel, seed
 from tests.support.receiver import Received, Receiver, Reply, receiver
 from tests.support.waiting import wait_until
@@ -101,6 +103,75 @@ async def test_after_the_overlap_only_the_new_secret_signs(stage: Stage, hooks: 
     [request] = hooks.received
     assert verified(request, rotated.secret) == request.id
     assert len(request.headers["webhook-signature"].split(" ")) == 1
+
+
+async def test_an_overlap_that_is_ended_early_leaves_the_new_secret_alone(
+    stage: Stage, hooks: Receiver
+) -> None:
+    endpoint = await stage.endpoint(hooks.url())
+    endpoints = Endpoints(stage.kernel)
+    rotated = await endpoints.rotate_secret(stage.environment_id, endpoint.id, CAUSE)
+    async with dispatching(stage.kernel):
+        await stage.emit(A)
+        await stage.settled(endpoint)
+        await endpoints.end_overlap(stage.environment_id, endpoint.id, CAUSE)
+        await stage.emit(A)
+        await stage.settled(endpoint)
+    during, after = hooks.received
+    assert len(during.headers["webhook-signature"].split(" ")) == 2
+    assert len(after.headers["webhook-signature"].split(" ")) == 1
+    assert verified(during, endpoint.secret) == during.id
+    assert verified(after, rotated.secret) == after.id
+    Webhook(rotated.secret).verify(after.body, dict(after.headers))
+    with pytest.raises(WebhookVerificationError):
+        Webhook(endpoint.secret).verify(after.body, dict(after.headers))
+
+
+async def test_the_newest_three_secrets_sign_newest_first(stage: Stage, hooks: Receiver) -> None:
+    endpoint = await stage.endpoint(hooks.url())
+    secrets = [endpoint.secret]
+    for _ in range(3):
+        rotated = await Endpoints(stage.kernel).rotate_secret(stage.environment_id, endpoint.id, CAUSE)
+        secrets.insert(0, rotated.secret)
+    await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await stage.settled(endpoint)
+    [request] = hooks.received
+    signatures = request.headers["webhook-signature"].split(" ")
+    for secret, signature in zip(secrets[:3], signatures, strict=True):
+        one = dict(request.headers) | {"webhook-signature": signature}
+        Webhook(secret).verify(request.body, one)
+    assert request.headers["workos-signature"].count("v1=") == 1
+
+
+async def test_cloudevents_are_signed_in_both_families_over_the_bytes_that_are_sent(
+    stage: Stage, hooks: Receiver
+) -> None:
+    hooks.answer = lambda request: Reply(500 if request.attempt == 1 else 200)
+    options = OptionChanges(format="cloudevents")
+    endpoint = await Endpoints(stage.kernel).create(
+        stage.environment_id, hooks.url(), [CREATED], CAUSE, options
+    )
+    [event_id] = await stage.emit(A)
+    async with dispatching(stage.kernel):
+        await stage.settled(endpoint)
+    first, second = hooks.received
+    assert first.body == second.body
+    assert first.headers["content-type"] == "application/cloudevents+json"
+    event = first.event
+    assert (event["specversion"], event["id"], event["type"]) == ("1.0", event_id, CREATED)
+    assert event["source"] == f"{stage.kernel.base_url}/directories/{A}"
+    assert (event["directoryid"], event["organizationid"]) == (A, "org_1")
+    assert event["data"]["name"] == "Staff / Küche"
+    assert first.headers["webhook-id"] == event_id
+    for request in (first, second):
+        Webhook(endpoint.secret).verify(request.body, dict(request.headers))
+        verify_workos(
+            endpoint.secret,
+            request.headers["workos-signature"],
+            request.body,
+            now_ms=int(stage.kernel.clock().timestamp() * 1000),
+        )
 
 
 async def test_each_attempt_has_the_same_body_and_a_fresh_signature(stage: Stage, hooks: Receiver) -> None:

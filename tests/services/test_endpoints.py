@@ -141,8 +141,9 @@ async def test_a_status_can_be_changed_and_a_paused_endpoint_counts_as_enabled(
 ) -> None:
     made = await endpoints.create(environment, URL, TYPES, CAUSE)
 
-    async def change(**values: str) -> tuple[str, str]:
-        shown = await endpoints.update(environment, made.id, EndpointChanges(**values), CAUSE)
+    async def change(*, status: str | None = None, state: str | None = None) -> tuple[str, str]:
+        changes = EndpointChanges(status=status, state=state)
+        shown = await endpoints.update(environment, made.id, changes, CAUSE)
         return shown.status, shown.state
 
     assert await change(status="disabled") == ("disabled", "disabled")

@@ -264,3 +264,11 @@ async def test_a_reader_that_polls_while_many_write_sees_everything_once_and_in_
 
 async def _all_ids(here: DirectoryWorld) -> Sequence[str]:
     return [row.event_id for row in await here.rows()]
+
+
+async def test_a_cursor_older_than_a_log_that_lost_nothing_is_a_bad_request(here: DirectoryWorld) -> None:
+    """It was called expired, although retention had removed nothing: a cursor of another database."""
+    await write(here, "org_a")
+    old = make_id(Prefix.EVENT, new_ulid(1_700_000_000_000, b"0123456789"))
+    with pytest.raises(BadRequest, match="not the id of an event"):
+        await read(here, after=old)

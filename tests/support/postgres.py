@@ -102,6 +102,11 @@ def start(folder: Path, *, durable: bool = False) -> Server:
     return Server(folder, f"postgresql://{_USER}:{password}@127.0.0.1:{port}/postgres")
 
 
+def restart(folder: Path) -> None:
+    """Restart the server of `folder` at once: every connection breaks, as after a crash of the server."""
+    _control(folder.resolve(), "restart", "--mode=immediate", f"--log={folder.resolve() / 'log'}")
+
+
 def stop(folder: Path) -> None:
     """Stop the server of `folder`, if it runs, and remove the folder."""
     folder = folder.resolve()

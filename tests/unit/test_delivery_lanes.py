@@ -21,7 +21,7 @@ def test_a_lane_with_a_waiting_delivery_blocks_only_itself() -> None:
     lanes = Lanes([Parked(1, "a", next_due_at=LATER)])
     assert lanes.blocks("a")
     assert not lanes.blocks("b")
-    lanes.remove_head("a")
+    lanes.remove(Parked(1, "a"))
     assert not lanes.blocks("a")
     assert len(lanes) == 0
 
@@ -37,7 +37,7 @@ def test_what_waits_behind_a_head_is_not_due_before_it() -> None:
 
 def test_the_next_of_a_lane_is_due_as_soon_as_the_head_is_gone() -> None:
     lanes = Lanes([Parked(1, "a", next_due_at=NOW), Parked(2, "a")])
-    lanes.remove_head("a")
+    lanes.remove(Parked(1, "a"))
     head = lanes.due_head(NOW)
     assert head is not None
     assert head.position == 2
@@ -53,7 +53,7 @@ def test_heads_that_are_overdue_come_before_those_that_just_moved_up() -> None:
 
 def test_a_head_that_failed_again_keeps_its_place() -> None:
     lanes = Lanes([Parked(1, "a", next_due_at=NOW), Parked(2, "a")])
-    lanes.replace_head(Parked(1, "a", attempts=2, next_due_at=LATER))
+    lanes.replace(Parked(1, "a", attempts=2, next_due_at=LATER))
     assert lanes.due_head(NOW) is None
     assert lanes.next_due_at(NOW) == LATER
     assert len(lanes) == 2

@@ -36,3 +36,8 @@ def test_the_stored_body_goes_in_byte_for_byte(text: str, number: float) -> None
     stored = stringify({"7": number, "text": text, "empty": []})
     body = envelope(ID, "dsync.user.updated", stored, AT, None, 1, 1)
     assert f'"data":{stored},"created_at"'.encode() in body
+
+
+def test_a_test_stands_in_no_log_and_says_so() -> None:
+    body = json.loads(envelope(ID, "dsync.deleted", "{}", AT, None, None, None))
+    assert body["context"] == {"test": True}

@@ -56,6 +56,11 @@ class TestSteps:
             total, attempt = total + wait, attempt + 1
         assert total == LIFETIME
 
+    def test_attempts_that_came_faster_than_the_schedule_do_not_make_the_step_longer(self) -> None:
+        # Forty minutes of probes: five steps would have passed, so it is the sixth and not the ninth.
+        assert delay(12, elapsed=40 * MINUTE) == HOUR
+        assert delay(3, elapsed=40 * MINUTE) == 2 * MINUTE
+
     @given(st.integers(1, 30), st.floats(-1, 1))
     def test_jitter_moves_a_step_by_at_most_a_fifth(self, attempt: int, jitter: float) -> None:
         plain, moved = (

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from syncline import __version__
+from syncline.cli.client import CommandFailed
+from syncline.cli.consumer import check_receiver as _check_receiver
+from syncline.cli.events import app as _events
+from syncline.cli.listen import listen as _listen
+from syncline.cli.trigger import trigger as _trigger
+from syncline.cli.webhooks import app as _webhooks
 from syncline.config import SettingsError, load_settings
 from syncline.core.errors import SynclineError
 
@@ -88,6 +95,14 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+# Commands that talk to a running Syncline; their modules import what costs time when they are used.
+app.command()(_listen)
+app.command()(_trigger)
+app.command()(_check_receiver)
+app.add_typer(_events, name="events")
+app.add_typer(_webhooks, name="webhooks")
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -95,19 +110,37 @@ def version() -> None:
 
 
 def _add_keys() -> None:
+    from syncline.cli.backup import backup
+    from syncline.cli.erase import erase
     from syncline.cli.keys import app as keys
+    from syncline.cli.sinks import app as sinks
 
+    app.command()(backup)
+    app.command()(erase)
     app.add_typer(keys, name="keys")
+    app.add_typer(sinks, name="sinks")
+
+
+def _is_known(first: list[str]) -> bool:
+    """Tell whether the command named first is there without the modules that load the database."""
+    names = {group.name for group in app.registered_groups}
+    for command in app.registered_commands:
+        names.add(command.name or getattr(command.callback, "__name__", "").replace("_", "-"))
+    return bool(names.intersection(first))
 
 
 def main() -> None:
     """Run the command; what an operator can mend is one line on standard error, never a traceback."""
-    _add_keys()
+    if not _is_known(sys.argv[1:2]):
+        _add_keys()
     try:
         app()
     except (SettingsError, SynclineError) as error:
         typer.echo(f"syncline: {error}", err=True)
         raise SystemExit(2) from None
+    except CommandFailed as error:
+        typer.echo(f"syncline: {error}", err=True)
+        raise SystemExit(error.code) from None
 
 
 __all__ = ["app", "main"]

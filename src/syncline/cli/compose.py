@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from syncline import faults
-from syncline.config import PREFIX, Mode, Settings, SettingsError
+from syncline.config import PREFIX, Mode, Pooler, Settings, SettingsError
 from syncline.faults import FaultPlan
 from syncline.net.dns import DnsClient
 from syncline.net.http import OutboundClient
@@ -19,7 +19,7 @@ from syncline.obs.metrics import Metrics
 from syncline.services.container import Services
 from syncline.services.environments import DEFAULT_NAME
 from syncline.services.idsource import IdSource
-from syncline.services.kernel import Kernel
+from syncline.services.kernel import Keep, Kernel
 from syncline.services.keyring import Keyring
 from syncline.store.engine import open_database
 
@@ -35,7 +35,11 @@ async def open_services(
     faults.install(FaultPlan.parse(settings.faults) if settings.faults else None)
     previous = settings.secret_key_previous
     keyring = Keyring.from_secret(secret_key(settings), (previous.get_secret_value(),) if previous else ())
-    database = open_database(settings.database, pool_size=settings.database_pool)
+    database = open_database(
+        settings.database,
+        pool_size=settings.database_pool,
+        pooled=settings.database_pooler is Pooler.TRANSACTION,
+    )
     outbound = OutboundClient(policy)
     kernel = Kernel(
         database=database,
@@ -49,6 +53,11 @@ async def open_services(
         metrics=Metrics(),
         base_url=settings.public_url,
         retention=timedelta(days=settings.retention_days),
+        keep=Keep(
+            successes=timedelta(days=settings.attempts_days),
+            failures=timedelta(days=settings.failed_attempts_days),
+            deleted=timedelta(days=settings.deleted_days),
+        ),
     )
     try:
         yield Services(kernel)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from syncline.cli.compose import open_services
 from syncline.config import load_settings
-from syncline.core import wire
-from syncline.core.errors import NotFound
-from syncline.core.paging import MAX_LIMIT, PageRequest
-from syncline.services.api_keys import SCOPES, ApiKey
-from syncline.services.container import Services
-from syncline.services.environments import DEFAULT_NAME
-from syncline.store.migrate import upgrade
 
+if TYPE_CHECKING:
+    from syncline.services.api_keys import ApiKey
+    from syncline.services.container import Services
+
+# Every command loads this module, so what needs the database is imported where it is used.
+DEFAULT_NAME = "default"
 app = typer.Typer(help="Make, list, roll and revoke API keys.", no_args_is_help=True)
 T = TypeVar("T")
 Environment = Annotated[str, typer.Option("--environment", "-e", help="Name of the environment.")]
@@ -33,6 +31,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key, and the environment if there is none of that name. The value is shown this once."""
+    from syncline.services.api_keys import SCOPES
 
     async def work(services: Services) -> dict[str, Any]:
         made_for = await services.environments.ensure(environment)
@@ -45,6 +44,7 @@ def create(
 @app.command("list")
 def list_(environment: Environment = DEFAULT_NAME, as_json: AsJson = False) -> None:
     """List the keys of an environment."""
+    from syncline.core.paging import MAX_LIMIT, PageRequest
 
     async def work(services: Services) -> list[dict[str, Any]]:
         environment_id = await _environment(services, environment)
@@ -83,6 +83,8 @@ def revoke(key_id: str, environment: Environment = DEFAULT_NAME, as_json: AsJson
 
 
 async def _environment(services: Services, name: str) -> str:
+    from syncline.core.errors import NotFound
+
     found = await services.environments.named(name)
     if found is None:
         raise NotFound("Environment", name)
@@ -90,6 +92,9 @@ async def _environment(services: Services, name: str) -> str:
 
 
 def _run(work: Callable[[Services], Awaitable[T]]) -> T:
+    from syncline.cli.compose import open_services
+    from syncline.store.migrate import upgrade
+
     settings = load_settings()
     upgrade(settings.database)
 
@@ -101,6 +106,8 @@ def _run(work: Callable[[Services], Awaitable[T]]) -> T:
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:
+    from syncline.core import wire
+
     return {
         "id": key.id,
         "name": key.name,

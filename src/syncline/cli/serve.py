@@ -19,6 +19,7 @@ from syncline.services.container import Services
 from syncline.store.migrate import upgrade
 from syncline.web.app import build_app
 from syncline.web.connections import ConnectionGuard, ConnectionLimits
+from syncline.web.rates import Rate, Rates
 from syncline.workers.runner import run_workers
 
 Companion = Callable[[Services, asyncio.Event], Awaitable[None]]
@@ -55,7 +56,8 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    listener = _listen(settings) if web else None
+    port = settings.port if web else settings.worker_port
+    listener = None if port is None else _listen(settings.host, port)
     async with open_services(settings, outbound_allow=outbound_allow) as services:
         await ensure_default(services, settings)
         await services.writer.start()
@@ -67,7 +69,7 @@ async def _run(
         if companion is not None:
             tasks.append(asyncio.create_task(_accompany(companion, services, stop), name="companion"))
         if listener is not None:
-            await _serve(services, settings, listener, stop)
+            await _serve(services, settings, listener, stop, calls=web)
         else:
             await stop.wait()
         await services.close()
@@ -85,7 +87,7 @@ async def _accompany(companion: Companion, services: Services, stop: asyncio.Eve
 
 
 async def _serve(
-    services: Services, settings: Settings, listener: socket.socket, stop: asyncio.Event
+    services: Services, settings: Settings, listener: socket.socket, stop: asyncio.Event, *, calls: bool
 ) -> None:
     token = settings.metrics_token
     overloads = services.kernel.metrics.overloads
@@ -96,7 +98,12 @@ async def _serve(
         lambda reason: overloads.labels(reason).inc(),
     )
     config = uvicorn.Config(
-        build_app(services, metrics_token=token.get_secret_value() if token else None),
+        build_app(
+            services,
+            metrics_token=token.get_secret_value() if token else None,
+            calls=calls,
+            rates=_rates(settings),
+        ),
         http=guard.protocol,
         ws="none",
         lifespan="off",
@@ -112,7 +119,8 @@ async def _serve(
     # Signals are ours: one handler stops everything in order.
     server.capture_signals = nullcontext  # type: ignore[assignment]
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="web")
-    _logger.info("listening", address=settings.public_url)
+    address = settings.public_url if calls else f"http://{settings.host}:{settings.worker_port}"
+    _logger.info("listening", address=address)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -133,17 +141,27 @@ def _room(wanted: int) -> int:
     return room
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        scim=Rate(settings.scim_rate),
+        api_key=Rate(settings.api_rate),
+        address=Rate(settings.address_rate),
+        directory_users=Rate(settings.directory_users_rate),
+        organization_deletions=Rate(settings.organization_deletions_rate),
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
         raise SettingsError(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
-            "Set SYNCLINE_HOST and SYNCLINE_PORT, or stop what listens there."
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Set SYNCLINE_HOST and SYNCLINE_PORT (or SYNCLINE_WORKER_PORT), or stop what listens there."
         ) from None
     listener.setblocking(False)
     return listener

@@ -27,7 +27,7 @@ class Ordering(StrEnum):
     NONE = "none"
 
 
-class EndpointOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EndpointOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """The choices of one endpoint; an empty object is the default of each.
 
     `concurrency` is how many requests may be under way at once, each for other directories (1 to
@@ -50,5 +50,8 @@ _decode = msgspec.json.Decoder(EndpointOptions).decode
 
 
 def read_options(text: str) -> EndpointOptions:
-    """Return the options in a column. Raises `msgspec.ValidationError` for what `text` did not write."""
+    """Return the options in a column, which may hold other things beside them.
+
+    Raises `msgspec.ValidationError` for values that `text` did not write.
+    """
     return _decode(text)

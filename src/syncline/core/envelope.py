@@ -14,16 +14,17 @@ def envelope(
     body_text: str,
     created_at: datetime,
     actor_json: str | None,
-    sequence: int,
+    sequence: int | None,
     directory_sequence: int | None,
 ) -> bytes:
     """Return one event as JSON around its stored body and actor, which go in as they are.
 
     Nothing stored is parsed and written again, so the bytes that were sealed are the bytes that are signed
     and read; the rest is `JSON.stringify` text already (`api.md` §5). `sequence` is the position in the
-    log, `directory_sequence` the place among the events of the directory.
+    log, None for a test, which stands in no log; `directory_sequence` the place among the events of the
+    directory.
     """
-    context = [f'"sequence":{sequence}']
+    context = ['"test":true' if sequence is None else f'"sequence":{sequence}']
     if actor_json is not None:
         context.insert(0, f'"actor":{actor_json}')
     if directory_sequence is not None:

@@ -62,6 +62,10 @@ def event(name: str) -> Callable[[E_], E_]:
     return register
 
 
+OWN_PREFIX = "syncline."
+"""Types of ours that the vendor does not know: sent and listed only where they are named, never by "all"."""
+
+
 def is_known_type(name: str) -> bool:
     """Tell whether a type may be subscribed to or listed."""
     return name in CATALOG or name in VENDOR_TYPES
@@ -333,6 +337,35 @@ class DomainVerificationFailed(Event):
     def data(self) -> Json:
         """Return the reason and the organization domain."""
         return {"reason": self.reason, "organization_domain": builtins(self.domain)}
+
+
+@event("syncline.webhook_endpoint.disabled")
+@dataclass(frozen=True, slots=True)
+class WebhookEndpointDisabled(Event):
+    """A webhook endpoint took nothing for five days and is disabled; nothing more is sent to it.
+
+    What it has not got stays where it is: enabled again, it goes on where it stopped. Sent by webhook only
+    to endpoints that name this type, and listed only where it is named.
+    """
+
+    endpoint_id: str
+    endpoint_url: str
+    reason: str
+    failing_since: datetime
+    failed_attempts: int
+
+    def data(self) -> Json:
+        """Return the endpoint with what is known about its failures."""
+        return {
+            "object": "webhook_endpoint",
+            "id": self.endpoint_id,
+            "endpoint_url": self.endpoint_url,
+            "status": "disabled",
+            "state": "disabled",
+            "reason": self.reason,
+            "failing_since": wire.iso(self.failing_since),
+            "failed_attempts": self.failed_attempts,
+        }
 
 
 def directory_body(directory: Directory) -> dict[str, Json]:

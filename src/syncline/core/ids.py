@@ -38,6 +38,8 @@ class Prefix(StrEnum):
     RUN = "run"
     HELD = "held"
     LINK = "link"
+    EVENT_SINK = "sink"
+    ERASURE = "erasure"
 
 
 def new_ulid(at_ms: int, randomness: bytes) -> str:

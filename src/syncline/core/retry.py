@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -20,6 +21,8 @@ STEPS = (
     timedelta(hours=8),
 )
 """What passes before each repetition; the last step repeats until `LIFETIME` has passed."""
+
+_BEGINNINGS = (timedelta(0), *accumulate(STEPS))
 
 LIFETIME = timedelta(hours=72)
 JITTER_SHARE = 0.2
@@ -61,14 +64,18 @@ def next_delay(
     """Return how long to wait after attempt number `attempt` (from 1), or `None` if it was the last one.
 
     `jitter` between -1 and 1 moves the step by up to a fifth. `elapsed` is the time since the first attempt;
-    without it the sum of the steps stands for it. The last attempt comes when 72 hours have passed, never
-    later. Raises `ValueError` for an attempt below 1 or a jitter outside its range.
+    without it the sum of the steps stands for it. Attempts that came faster than the schedule, such as the
+    probes of an open circuit, do not make the step longer. The last attempt comes when 72 hours have passed,
+    never later. Raises `ValueError` for an attempt below 1 or a jitter outside its range.
     """
     if attempt < 1 or not -1 <= jitter <= 1:
         raise ValueError(f"no schedule for attempt {attempt} with jitter {jitter}")
     spent = _nominal_time_before(attempt) if elapsed is None else elapsed
     if outcome in {Outcome.SUCCESS, Outcome.GONE} or spent >= LIFETIME:
         return None
+    if elapsed is not None:
+        # With jitter a step may end a fifth early, so the one after the elapsed steps is allowed as well.
+        attempt = min(attempt, _attempts_within(elapsed) + 1)
     minimum = BUSY_MINIMUM if outcome in {Outcome.TIMEOUT, Outcome.BUSY} else timedelta(0)
     step = max(step_after(attempt), minimum)
     delay = max(step * (1 + JITTER_SHARE * jitter), minimum)
@@ -107,6 +114,10 @@ def parse_retry_after(text: str, now: datetime) -> timedelta | None:
 
 def _nominal_time_before(attempt: int) -> timedelta:
     """Return how long after the first attempt this one takes place, if nothing disturbs the steps."""
-    beginnings = (timedelta(0), *accumulate(STEPS))
-    repeated = max(attempt - len(beginnings), 0)
-    return beginnings[min(attempt, len(beginnings)) - 1] + repeated * STEPS[-1]
+    repeated = max(attempt - len(_BEGINNINGS), 0)
+    return _BEGINNINGS[min(attempt, len(_BEGINNINGS)) - 1] + repeated * STEPS[-1]
+
+
+def _attempts_within(elapsed: timedelta) -> int:
+    """Return how many attempts the undisturbed schedule makes in a time, the first one included."""
+    return 1 + bisect_right(_BEGINNINGS[1:], elapsed)

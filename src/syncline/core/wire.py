@@ -100,6 +100,29 @@ class DirectoryUser(Wire, frozen=True, kw_only=True):
     updated_at: str
 
 
+class ErasedCounts(Wire, frozen=True, kw_only=True):
+    """How much an erasure has removed, by what it was."""
+
+    people: int
+    events: int
+    delivery_attempts: int
+    pending_memberships: int
+    stored_answers: int
+
+
+class Erasure(Wire, frozen=True, kw_only=True):
+    """The erasure of a person: ids, numbers and times, nothing about the person."""
+
+    object: Literal["erasure"] = "erasure"
+    id: str
+    directory_id: str
+    directory_user_id: str
+    state: Literal["running", "complete"]
+    erased: ErasedCounts
+    created_at: str
+    finished_at: str | None
+
+
 class OrganizationDomain(Wire, frozen=True, kw_only=True):
     """A domain of an organization (`api.md` §3.5)."""
 
@@ -130,8 +153,35 @@ class Organization(Wire, frozen=True, kw_only=True):
     updated_at: str
 
 
+class MissedEvents(Wire, frozen=True, kw_only=True):
+    """The events that retention removed before an endpoint had got them, by their places in the log."""
+
+    first: int
+    last: int
+    flagged_at: str
+
+
+class EndpointHealth(Wire, frozen=True, kw_only=True):
+    """How deliveries to a webhook endpoint are going (`events-webhooks.md` §3)."""
+
+    lag_events: int
+    lag_seconds: float
+    waiting: int
+    dead: int
+    oldest_waiting_seconds: float | None
+    circuit: Literal["closed", "open", "probing"]
+    failing_since: str | None
+    consecutive_failures: int
+    last_success_at: str | None
+    disabled_reason: str | None
+    missed: MissedEvents | None
+    recent_attempts: int
+    success_ratio: float | None
+    p95_ms: int | None
+
+
 class WebhookEndpoint(Wire, frozen=True, kw_only=True):
-    """A webhook endpoint (`api.md` §3.6, §11: `state` is Syncline's finer word)."""
+    """A webhook endpoint (`api.md` §3.6, §11: what follows `state` and `events` is Syncline's own)."""
 
     object: Literal["webhook_endpoint"] = "webhook_endpoint"
     id: str
@@ -140,8 +190,61 @@ class WebhookEndpoint(Wire, frozen=True, kw_only=True):
     status: Literal["enabled", "disabled"]
     state: Literal["active", "paused", "disabled", "gone"]
     events: Sequence[str]
+    format: Literal["workos", "cloudevents"] = "workos"
+    ordering: Literal["lanes", "strict", "none"] = "lanes"
+    concurrency: int = 1
+    directory_ids: Sequence[str] | None = None
+    organization_ids: Sequence[str] | None = None
     created_at: str
     updated_at: str
+
+
+class WebhookEndpointDetails(WebhookEndpoint, frozen=True, kw_only=True):
+    """A webhook endpoint with the health of its deliveries (`api.md` §11)."""
+
+    health: EndpointHealth
+
+
+class AttemptRequest(Wire, frozen=True, kw_only=True):
+    """What is known of the request of an attempt; signatures are left out, the body is the event's."""
+
+    method: Literal["POST"] = "POST"
+    headers: dict[str, str]
+
+
+class DeliveryAttempt(Wire, frozen=True, kw_only=True):
+    """One request to a webhook endpoint and how it ended (`api.md` §11)."""
+
+    object: Literal["delivery_attempt"] = "delivery_attempt"
+    id: str
+    endpoint_id: str
+    event_id: str
+    event: str
+    test: bool
+    attempt: int
+    outcome: Literal["success", "failed", "timeout", "busy", "gone"]
+    status: int | None
+    error: str | None
+    duration_ms: int
+    started_at: str
+    next_attempt_at: str | None
+    request: AttemptRequest
+    response: str | None
+
+
+class Delivery(Wire, frozen=True, kw_only=True):
+    """An event that a webhook endpoint has not taken yet: it waits for an attempt, or was given up."""
+
+    object: Literal["delivery"] = "delivery"
+    event_id: str
+    event: str
+    directory_id: str | None
+    organization_id: str | None
+    state: Literal["waiting", "dead"]
+    attempts: int
+    first_attempt_at: str | None
+    next_attempt_at: str | None
+    last_error: str | None
 
 
 class Event(Wire, frozen=True, kw_only=True):

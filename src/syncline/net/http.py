@@ -8,9 +8,12 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from syncline import __version__
@@ -19,6 +22,9 @@ from syncline.net.policy import AddressPolicy, AddressRefused, parse_url
 
 MAX_BODY = 16 * 1024
 KEPT_BODY = 2 * 1024
+# Everything that may come before the end of an answer: the bounds above are of the body alone, and heads,
+# interim answers, chunk extensions and trailers would otherwise be read as long as they come.
+MAX_RECEIVED = 1024 * 1024
 MAX_CONNECTIONS = 100
 MAX_CONNECTIONS_PER_HOST = 10
 # Below the five seconds after which Node.js closes an idle connection: a POST that meets the closing fails.
@@ -158,6 +164,9 @@ class OutboundClient:
             socket_factory=guard.open_socket,
             ssl=self._ssl_context or True,
         )
+        # aiohttp has no other way to see what is no body.
+        protocol = partial(_BoundedProtocol, loop=asyncio.get_running_loop())
+        connector._factory = cast("partial[ResponseHandler]", protocol)
         return aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
@@ -168,6 +177,31 @@ class OutboundClient:
             read_bufsize=MAX_BODY,
             headers={"User-Agent": f"Syncline/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
         )
+
+
+class _BoundedProtocol(ResponseHandler):
+    """Reads answers from a connection and cuts off one that is larger than any real one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._received = 0
+
+    def set_response_params(self, **parameters: Any) -> None:
+        """Begin with the next answer."""
+        self._received = 0
+        super().set_response_params(**parameters)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        self._received += len(data)
+        if self._received > MAX_RECEIVED:
+            too_large = aiohttp.ClientPayloadError("the answer is too large")
+            if self._payload is not None:
+                self._payload.set_exception(too_large)
+            self.set_exception(too_large)
+            self.abort()
+            return
+        super().data_received(data)
 
 
 class _Guard:

@@ -24,6 +24,7 @@ class Metrics:
         self._add_requests()
         self._add_log()
         self._add_deliveries()
+        self._add_sinks()
         self._add_process()
 
     def render(self) -> bytes:
@@ -117,8 +118,23 @@ class Metrics:
         )
         self.endpoints = Gauge(
             "syncline_endpoints",
-            "Webhook endpoints by state, and by circuit while active.",
+            "Webhook endpoints by state, and by circuit (closed, open, probing) while active.",
             ["state", "circuit"],
+            registry=self.registry,
+        )
+        self.endpoint_lag_positions = Gauge(
+            "syncline_endpoint_lag_positions",
+            "Events of the log that the active webhook endpoint furthest behind has not settled yet.",
+            registry=self.registry,
+        )
+        self.endpoint_lag_seconds = Gauge(
+            "syncline_endpoint_lag_seconds",
+            "Age of the oldest event that an active webhook endpoint has not settled yet.",
+            registry=self.registry,
+        )
+        self.endpoint_parked_age_seconds = Gauge(
+            "syncline_endpoint_parked_age_seconds",
+            "Time since the first attempt of the delivery that has been waiting for longest.",
             registry=self.registry,
         )
         self.sweep_found = Counter(
@@ -129,6 +145,42 @@ class Metrics:
         self.leases_lost = Counter(
             "syncline_leases_lost",
             "Results thrown away because another process had taken over.",
+            registry=self.registry,
+        )
+
+    def _add_sinks(self) -> None:
+        self.sinks = Gauge(
+            "syncline_sinks",
+            "Event sinks, by kind (nats, kafka, ndjson) and state; alert on stopped ones.",
+            ["kind", "state"],
+            registry=self.registry,
+        )
+        self.sink_behind = Gauge(
+            "syncline_sink_behind",
+            "Events of the log that the active sink furthest behind has not got yet.",
+            registry=self.registry,
+        )
+        self.sink_events = Counter(
+            "syncline_sink_events", "Events that a sink acknowledged.", ["kind"], registry=self.registry
+        )
+        self.sink_failures = Counter(
+            "syncline_sink_failures",
+            "Turns of sinks that ended with a failure or stopped the sink.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.sink_publish_seconds = Histogram(
+            "syncline_sink_publish_seconds",
+            "Time that publishing one batch took until it was acknowledged or failed.",
+            ["kind"],
+            buckets=_DELIVERY_SECONDS,
+            registry=self.registry,
+        )
+        self.sink_lag_seconds = Histogram(
+            "syncline_sink_lag_seconds",
+            "Time from recording the first event of a batch to the acknowledgement of the batch.",
+            ["kind"],
+            buckets=_LAG_SECONDS,
             registry=self.registry,
         )
 

@@ -13,15 +13,16 @@ from syncline.core.errors import Overloaded
 from syncline.core.model import Cause, DirectoryId, GroupRecord, Scope
 from syncline.core.scim import errors
 from syncline.core.scim.errors import ScimError
-from syncline.core.scim.resource import GroupView, UserView
+from syncline.core.scim.resource import GroupView, MemberIds, UserView
 from syncline.obs.logging import get_logger
 from syncline.services.batch import AtOnce, BatchResult, Outcome, Request, run_at_once, run_batch
 from syncline.services.kernel import Kernel
+from syncline.services.member_lists import MemberLists
 from syncline.services.sealing import event_ids, sealed_events
 from syncline.store import log
 from syncline.store.at_once import Known, read_known
 from syncline.store.database import Connection, DatabaseUnavailable, UniqueViolation
-from syncline.store.members import members_of
+from syncline.store.members import members_of, members_of_version
 
 _logger = get_logger(__name__)
 
@@ -57,6 +58,7 @@ class Writer:
         self._kernel = kernel
         count = 1 if kernel.database.single_writer else POSTGRES_LANES
         self._lanes = [_Lane(kernel) for _ in range(count)]
+        self._members = MemberLists()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -70,20 +72,30 @@ class Writer:
         await asyncio.gather(*self._tasks)
 
     async def submit(
-        self, scope: Scope, command: Command, cause: Cause, *, members: bool = True, labels: bool = False
+        self,
+        scope: Scope,
+        command: Command,
+        cause: Cause,
+        *,
+        members: bool = True,
+        labels: bool = False,
+        token: str | None = None,
     ) -> Applied:
         """Carry out one command and return once it is committed.
 
-        `members`, `labels`: whether the caller wants the members in a group's view, and their names. Raises
+        `members`, `labels`: whether the caller wants the members in a group's view, and their names. `token`:
+        the digest of a bearer token that has to be live in the directory when the command is decided. Raises
         `ScimError` for a refused command, `Overloaded` when the queue is full and `DatabaseUnavailable` when
         nothing was promised.
         """
         lane = self._lanes[crc32(scope.directory_id.encode()) % len(self._lanes)]
         # The batch goes on when the caller is gone: only its answer is lost.
-        outcome = await asyncio.shield(lane.enqueue(Request(scope, command, cause)))
+        outcome = await asyncio.shield(lane.enqueue(Request(scope, command, cause, token)))
         if isinstance(outcome, ScimError):
             raise outcome
         if outcome.decision.group is not None:
+            if outcome.changes.group is not None:
+                self._members.note(scope, outcome.changes)
             group = outcome.decision.group
             return Applied(outcome.decision, await self._group_view(scope, group, members, labels))
         return Applied(outcome.decision, outcome.user)
@@ -101,10 +113,22 @@ class Writer:
             return view
         if group.member_count == 0:
             return replace(view, members=())
-        found = await self._kernel.database.look_up(
-            lambda connection: members_of(connection, scope, [group.id], labels=labels)
+        if labels:
+            found = await self._kernel.database.look_up(
+                lambda connection: members_of(connection, scope, [group.id], labels=True)
+            )
+            return replace(view, members=found[group.id])
+        return replace(view, members=await self._all_members(scope, group))
+
+    async def _all_members(self, scope: Scope, group: GroupRecord) -> MemberIds:
+        known = self._members.of(scope, group)
+        if known is not None:
+            return known
+        version, members = await self._kernel.database.look_up(
+            lambda connection: members_of_version(connection, scope, group.id)
         )
-        return replace(view, members=tuple(found.get(group.id, ())))
+        self._members.put(scope, group.id, version, members)
+        return members
 
 
 class _Lane:

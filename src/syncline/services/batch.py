@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from syncline import faults
@@ -22,23 +23,29 @@ from syncline.store.at_once import Known
 from syncline.store.database import Connection
 from syncline.store.log import Sealed
 from syncline.store.scim_reads import user_view
-from syncline.store.working_rows import Dirty, flush, load_needs, lock_directories
+from syncline.store.working_loads import load_needs, lock_directories
+from syncline.store.working_rows import Dirty, flush
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command in a batch: whose it is, and why it came."""
+    """One command in a batch: whose it is, and why it came.
+
+    `token` is the digest of the bearer token it came with, None if nobody needs to look at that any more.
+    """
 
     scope: Scope
     command: Command
     cause: Cause
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that was carried out: its decision and, for a user, the view to answer with."""
+    """A command that was carried out: its decision, what it changed and, for a user, what to answer with."""
 
     decision: Decision
+    changes: ChangeSet
     user: UserView | None = None
 
 
@@ -111,20 +118,28 @@ class _Batch:
         self.rows = {id_: WorkingSet(directory) for id_, directory in directories.items()}
         self.dirty = {id_: Dirty() for id_ in directories}
         self.inbox: dict[str, list[dict[str, Any]]] = {}
+        self._live: dict[str, datetime | None] = {}
 
     def load(self, requests: Sequence[Request]) -> None:
         """Load what the commands will surely need, a few statements for each directory."""
         needs: dict[DirectoryId, Needs] = {}
+        tokens: dict[DirectoryId, set[str]] = {}
         for request in requests:
-            needs.setdefault(request.scope.directory_id, Needs()).update(first_needs(request.command))
+            directory_id = request.scope.directory_id
+            needs.setdefault(directory_id, Needs()).update(first_needs(request.command))
+            if request.token is not None:
+                tokens.setdefault(directory_id, set()).add(request.token)
         for directory_id, wanted in needs.items():
             if directory_id in self.rows:
-                load_needs(self._connection, self.rows[directory_id], wanted)
+                shown = tokens.get(directory_id, ())
+                self._live |= load_needs(self._connection, self.rows[directory_id], wanted, shown)
 
     def carry_out(self, request: Request) -> Outcome:
         """Decide one command and make its effects visible to the ones after it."""
         rows = self.rows.get(request.scope.directory_id)
         if rows is None or rows.directory.environment_id != request.scope.environment_id:
+            return errors.unauthorized()
+        if request.token is not None and not self._is_live(request.token):
             return errors.unauthorized()
         try:
             decision, changes = self._decide(request.command, rows)
@@ -132,7 +147,13 @@ class _Batch:
             return refusal
         if changes:
             self._take(rows, decision, changes, request.cause)
-        return Done(decision, _user_view(rows, decision))
+        return Done(decision, changes, _user_view(rows, decision))
+
+    def _is_live(self, token: str) -> bool:
+        if token not in self._live:
+            return False
+        expires_at = self._live[token]
+        return expires_at is None or expires_at > self.now
 
     def write(self) -> None:
         """Write every change."""

@@ -14,24 +14,22 @@ from datetime import datetime
 from functools import partial
 
 from syncline import faults
-from syncline.net.policy import AddressRefused, parse_url
 from syncline.obs.logging import get_logger
 from syncline.services.coalesce import Coalescer
+from syncline.services.delivery_figures import measure
 from syncline.services.delivery_settings import DispatchSettings
+from syncline.services.delivery_slots import Host, Slots, host_of
 from syncline.services.delivery_turn import Shared, Turn
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import SealBroken
-from syncline.store import deliveries, parked
+from syncline.store import deliveries, sleepers
 from syncline.store.database import Connection, DatabaseUnavailable
 from syncline.store.deliveries import Claim, Due, LeaseLost
-from syncline.store.endpoints import EndpointState
 
 _logger = get_logger(__name__)
 _LOOK_ROWS = 500
 _TROUBLE_SECONDS = 1.0
 _LISTEN_SECONDS = 60.0
-
-Host = tuple[str, int]
 
 
 class Dispatcher:
@@ -40,9 +38,10 @@ class Dispatcher:
     def __init__(self, kernel: Kernel, settings: DispatchSettings | None = None) -> None:
         self._kernel = kernel
         self._settings = settings or DispatchSettings()
-        self._shared = Shared(kernel, self._settings, Coalescer(self._changed_at).get)
+        self._slots = Slots(self._settings.slots, self._settings.slots_per_host)
+        changes = Coalescer(self._changed_at, collects=not kernel.database.looks_up_in_place)
+        self._shared = Shared(kernel, self._settings, changes.get, self._slots)
         self._turns: dict[str, asyncio.Task[None]] = {}
-        self._hosts: Counter[Host] = Counter()
         self._woken: set[str] = set()
         self._wake = asyncio.Event()
         # Whether the last look left endpoints for want of slots, so that a free slot needs a full look.
@@ -70,16 +69,16 @@ class Dispatcher:
     async def sweep(self) -> int:
         """Wake endpoints that sleep behind the head of the log and return how many; there must be none."""
         database, now = self._kernel.database, self._settings.now
-        asleep = await database.read(lambda connection: deliveries.asleep_behind(connection, now(connection)))
+        asleep = await database.read(lambda connection: sleepers.asleep_behind(connection, now(connection)))
         found = 0
         if asleep:
             found = await database.write(
-                lambda connection: deliveries.wake(connection, asleep, now(connection))
+                lambda connection: sleepers.wake(connection, asleep, now(connection))
             )
         if found:
             self._kernel.metrics.sweep_found.inc(found)
             _logger.error("sweep.found_sleeping_endpoints", count=found)
-        await self._measure()
+        await measure(self._kernel, now)
         return found
 
     async def _loop(self, stop: asyncio.Event) -> None:
@@ -126,7 +125,7 @@ class Dispatcher:
 
     async def _fill(self, environments: set[str] | None, stop: asyncio.Event) -> None:
         """Claim as many waiting endpoints as there are free slots and start their turns."""
-        free = self._settings.slots - len(self._turns)
+        free = self._slots.free
         self._held_back = False
         chosen = await self._choose(environments, free)
         if not chosen:
@@ -148,10 +147,10 @@ class Dispatcher:
                 )
             )
             for due in found:
-                host = _host_of(due.endpoint_url)
+                host = host_of(due.endpoint_url)
                 if due.id in self._turns:
                     continue
-                if len(chosen) == free or self._hosts[host] + taken[host] >= self._settings.slots_per_host:
+                if len(chosen) == free or taken[host] >= self._slots.free_at(host):
                     self._held_back = True
                     continue
                 taken[host] += 1
@@ -167,17 +166,15 @@ class Dispatcher:
         return deliveries.claim(connection, ids, now, self._settings.lease)
 
     def _start(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
-        host = _host_of(claim.endpoint_url)
-        self._hosts[host] += 1
+        host = host_of(claim.endpoint_url)
+        self._slots.take(host)
         task = asyncio.create_task(self._take_turn(claim, begun, stop), name="dispatch turn")
         self._turns[claim.id] = task
         task.add_done_callback(lambda _: self._end(claim, host))
 
     def _end(self, claim: Claim, host: Host) -> None:
         del self._turns[claim.id]
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
+        self._slots.give(host)
         if self._held_back:
             self._wake.set()
 
@@ -226,20 +223,3 @@ class Dispatcher:
         for turn in late:
             turn.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-
-    async def _measure(self) -> None:
-        def work(connection: Connection) -> tuple[int, dict[str, int]]:
-            return parked.count_waiting(connection), deliveries.count_by_state(connection)
-
-        waiting, states = await self._kernel.database.read(work)
-        self._kernel.metrics.deliveries_parked.set(waiting)
-        for state in EndpointState:
-            self._kernel.metrics.endpoints.labels(state.value, "closed").set(states.get(state, 0))
-
-
-def _host_of(url: str) -> Host:
-    try:
-        parsed = parse_url(url)
-    except AddressRefused:
-        return url, 0
-    return parsed.raw_host or "", parsed.port or 0

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from syncline.core.cloudevents import CONTENT_TYPE as CLOUDEVENTS_TYPE
+from syncline.core.cloudevents import cloud_event
+from syncline.core.endpoint_options import EndpointOptions, PayloadFormat
 from syncline.core.envelope import envelope
 from syncline.core.retry import Outcome, outcome_of_status, parse_retry_after
 from syncline.core.signing import MAX_SIGNATURES, WORKOS_HEADER, standard_headers, workos_signature
@@ -15,6 +18,8 @@ from syncline.net.http import FailureKind, OutboundFailure, OutboundResponse
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import place
 from syncline.store.endpoints import EndpointSecret
+
+_DEFAULTS = EndpointOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,29 @@ def signature_headers(
     return headers | {WORKOS_HEADER: workos_signature(switched.text, timestamp_ms, body)}
 
 
-async def send(kernel: Kernel, url: str, secrets: Sequence[SigningSecret], row: Any, attempt: int) -> Sent:
-    """Post one log row to an endpoint, signed at this moment; never raises for what the receiver does."""
+def payload(row: Any, options: EndpointOptions, base_url: str) -> tuple[bytes, str]:
+    """Return the bytes of an event in the format of an endpoint, and their content type."""
+    if options.format is PayloadFormat.CLOUDEVENTS:
+        return cloud_event(row, base_url), CLOUDEVENTS_TYPE
     body = envelope(
         row.event_id, row.type, row.body, row.recorded_at, row.actor, row.position, row.directory_sequence
     )
+    return body, "application/json"
+
+
+async def send(
+    kernel: Kernel,
+    url: str,
+    secrets: Sequence[SigningSecret],
+    row: Any,
+    attempt: int,
+    options: EndpointOptions = _DEFAULTS,
+) -> Sent:
+    """Post one log row to an endpoint, signed at this moment; never raises for what the receiver does."""
+    body, content_type = payload(row, options, kernel.base_url)
     started_at = kernel.clock()
     headers = signature_headers(secrets, row.event_id, started_at, body) | {
-        "Content-Type": "application/json",
+        "Content-Type": content_type,
         "Syncline-Event-Id": row.event_id,
         "Syncline-Attempt": str(attempt),
     }

@@ -1,37 +1,33 @@
 """One turn of one endpoint: what this process does with an endpoint between claiming it and letting go.
 
 The cursor moves over an event only when it is settled: delivered, filtered out, or parked. What was settled
-is saved after a few events, so a crash repeats no more than those. Two rules keep the order of a directory:
-one with a parked delivery is never sent to from the cursor, and only the head of a lane is tried again.
+is saved after a few events, so a crash repeats no more than those. An endpoint whose circuit is open gets
+one request, the probe; if that arrives the turn goes on with everything else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
 from syncline import faults
-from syncline.core.ids import Prefix
+from syncline.core.circuit import ramped
 from syncline.core.retry import Outcome
 from syncline.obs.logging import get_logger
-from syncline.services.delivery_lanes import Lanes, lane_of
+from syncline.services.delivery_disabling import disable
+from syncline.services.delivery_ledger import Ledger
 from syncline.services.delivery_request import Sent, SigningSecret, open_secrets, send
 from syncline.services.delivery_settings import DispatchSettings
+from syncline.services.delivery_slots import Slots, host_of
+from syncline.services.delivery_sources import Sources, Step
 from syncline.services.kernel import Kernel
-from syncline.store import deliveries, endpoints, log, parked
+from syncline.store import deliveries, endpoints
 from syncline.store.database import Connection, DatabaseUnavailable, T
-from syncline.store.deliveries import Claim, Ending, Progress, Saved
-from syncline.store.parked import Attempt, Parked, ParkedState
+from syncline.store.deliveries import Claim, Ending, Saved
 
 _logger = get_logger(__name__)
-_READ_ROWS = 50
-# How far one read of the log may look for subscribed types.
-_READ_POSITIONS = 10_000
 _DATABASE_PAUSE = 0.25
 
 
@@ -40,29 +36,13 @@ class Shared:
     """What the turns of a process share.
 
     `changed_at` says when the owner of an endpoint last changed it, None if it is gone; many turns ask it
-    at once.
+    at once. `slots` are what requests are made in: a turn has one before it begins.
     """
 
     kernel: Kernel
     settings: DispatchSettings
     changed_at: Callable[[str], Awaitable[datetime | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """An event that is sent now; `head` if it was tried before."""
-
-    event: Any
-    lane: str
-    head: Parked | None
-
-
-@dataclass(slots=True)
-class _Unsaved:
-    delivered: list[int] = field(default_factory=list)
-    parked: dict[int, Parked] = field(default_factory=dict)
-    attempts: list[Attempt] = field(default_factory=list)
-    urgent: bool = False
+    slots: Slots
 
 
 class Turn:
@@ -74,23 +54,27 @@ class Turn:
         self._kernel = shared.kernel
         self._settings = shared.settings
         self._claim = claim
+        self._host = host_of(claim.endpoint_url)
         self._stop = stop
         self._begun = begun
         self._time = asyncio.get_running_loop().time
         self._lease_ends = begun + self._settings.lease.total_seconds()
         self._saved_at = begun
-        self._cursor = claim.cursor
-        self._failures = claim.consecutive_failures
-        self._failing_since = claim.failing_since
         self._secrets: list[SigningSecret] = []
-        self._lanes = Lanes(())
-        self._events: dict[int, Any] = {}
-        self._ahead: deque[Any] = deque()
-        self._examined = claim.cursor
-        self._at_head = False
-        self._from_log_first = False
+        self._ledger = Ledger(self._kernel, self._settings, claim)
+        self._sources = Sources(
+            claim,
+            self._read,
+            parked_limit=self._settings.parked_limit,
+            park=self._ledger.park,
+            bury=self._ledger.bury,
+        )
+        self._flights: dict[asyncio.Task[Sent], Step] = {}
+        # Whether this turn's one request of an open circuit was made, and whether it is under way.
+        self._has_probed = self._is_probing = False
+        # How the claim is given up, once that is decided.
+        self._ending: Ending | None = None
         self._ended = False
-        self._unsaved = _Unsaved()
 
     async def run(self) -> bool:
         """Return whether the endpoint has more to do right away. Raises `LeaseLost`."""
@@ -98,237 +82,218 @@ class Turn:
         try:
             return await self._deliver_all()
         except asyncio.CancelledError:
-            # The request under way may or may not have arrived; what was settled before it is kept.
-            await self._save(Ending.RELEASE)
+            # The requests under way may or may not have arrived; what was settled before them is kept.
+            await self._abort()
+            if not self._ended:
+                self._sources.close()
+                await self._save(Ending.RELEASE)
             raise
+        finally:
+            await self._abort()
 
     async def _deliver_all(self) -> bool:
         while not self._is_over():
             step = await self._next()
-            if step is None:
-                saved = await self._save(Ending.IDLE)
-                if saved.wake == 0:
-                    return False
-                # Something was sealed since `wake` was read: look again.
-                self._claim = replace(self._claim, wake=saved.wake)
-                self._at_head = False
-                continue
-            if not await self._is_unchanged():
-                # Paused, deleted, or with another address or secret: the next turn reads what holds now.
-                await self._save(Ending.RELEASE)
+            if step is not None:
+                await self._begin(step)
+            elif self._flights:
+                await self._land()
+            elif self._must_rest():
                 break
-            if self._time() + self._settings.send_seconds > self._lease_ends:
+            elif not await self._sleep():
+                return False
+            if self._ending is None and self._must_save():
                 await self._save(Ending.KEEP)
-            await self._attempt(step)
-            if not self._ended and self._must_save():
-                await self._save(Ending.KEEP)
-        if not self._ended:
-            await self._save(Ending.RELEASE)
-        return not self._ended
+        while self._flights:
+            await self._land()
+        self._sources.close()
+        ending = self._ending or Ending.RELEASE
+        await self._save(ending)
+        return ending is Ending.RELEASE and self._ledger.probe_at is None
 
     def _is_over(self) -> bool:
-        return self._ended or self._stop.is_set() or self._time() - self._begun > self._settings.turn_seconds
+        # Other slots go on while one waits for an answer, so that a slow one does not hold them up.
+        seconds = self._settings.turn_seconds + (self._settings.send_seconds if self._flights else 0.0)
+        over_time = self._time() - self._begun > seconds
+        return self._ending is not None or self._stop.is_set() or over_time
+
+    def _must_rest(self) -> bool:
+        """Tell whether the circuit is open and its next probe is not due in this turn."""
+        known = self._has_probed or self._ledger.probe_at is not None
+        return known and not self._ledger.circuit.is_closed
 
     async def _load(self) -> None:
         claim = self._claim
 
-        def work(connection: Connection) -> tuple[list[endpoints.EndpointSecret], list[Parked]]:
-            secrets = endpoints.secrets_of(connection, claim.environment_id, [claim.id], self._kernel.clock())
-            return secrets[claim.id], parked.waiting(connection, claim.id)
+        def work(connection: Connection) -> list[endpoints.EndpointSecret]:
+            now = self._kernel.clock()
+            return endpoints.secrets_of(connection, claim.environment_id, [claim.id], now)[claim.id]
 
-        secrets, rows = await self._persistently(lambda: self._kernel.database.read(work))
-        self._secrets = open_secrets(self._kernel, claim.environment_id, claim.id, secrets)
-        self._lanes = Lanes(rows)
+        sealed = await self._read(work)
+        self._secrets = open_secrets(self._kernel, claim.environment_id, claim.id, sealed)
+        await self._sources.load(has_parked=claim.has_parked, has_replays=claim.has_replays)
+
+    async def _next(self) -> Step | None:
+        """Return what to send now; None if nothing is due or enough is under way."""
+        if not self._ledger.circuit.is_closed:
+            if self._must_rest():
+                return None
+            step = await self._sources.probe(self._ledger.circuit.step)
+            self._has_probed = self._is_probing = step is not None
+            return step
+        if self._flights and not self._may_widen():
+            return None
+        return await self._sources.next(self._now())
+
+    def _may_widen(self) -> bool:
+        width = self._sources.slots
+        if self._ledger.recovered_for is not None:
+            width = ramped(self._ledger.recovered_for, width)
+        slots = self._shared.slots
+        return len(self._flights) < width and slots.free > 0 and slots.free_at(self._host) > 0
+
+    async def _sleep(self) -> bool:
+        """Give the claim up, as nothing is left to do; return whether there is something after all."""
+        if self._sources.has_more:
+            await self._save(Ending.KEEP)
+            if self._ending is None:
+                await self._sources.load()
+            return True
+        saved = await self._save(Ending.IDLE)
+        if self._ended:
+            return False
+        # Something was sealed, or asked for, since `wake` was read: look again.
+        self._claim = replace(self._claim, wake=saved.wake)
+        self._has_probed = False
+        self._sources.look_again()
+        has_parked = saved.has_parked or len(self._sources.lanes) > 0
+        await self._sources.load(has_parked=has_parked, has_replays=saved.has_replays)
+        return True
+
+    async def _begin(self, step: Step) -> None:
+        """Send an event, alone or beside others."""
+        if self._time() + self._settings.send_seconds > self._lease_ends:
+            await self._save(Ending.KEEP)
+        if self._ending is None and not await self._is_unchanged():
+            # Paused, deleted, or with another address or secret: the next turn reads what holds now.
+            self._ending = Ending.RELEASE
+        if self._ending is not None or not (self._ledger.circuit.is_closed or self._is_probing):
+            self._sources.landed(step)
+            return
+        if not self._flights and self._sources.slots == 1:
+            self._record(step, await self._send(step))
+            return
+        if self._flights and not self._shared.slots.try_take(self._host):
+            # Others were faster: this one takes place alone, in the slot that the turn has in any case.
+            while self._flights:
+                await self._land()
+            await self._begin(step)
+            return
+        self._flights[asyncio.create_task(self._send(step), name="delivery")] = step
 
     async def _is_unchanged(self) -> bool:
         """Ask before each request, so that a change holds from the moment its owner is told of it."""
         changed_at = await self._persistently(lambda: self._shared.changed_at(self._claim.id))
         return changed_at == self._claim.updated_at
 
-    async def _next(self) -> _Step | None:
-        """Return what to send, from the log and from the lanes in turn; None if nothing is due."""
-        self._from_log_first = not self._from_log_first
-        if self._from_log_first:
-            return await self._from_log() or await self._from_lanes()
-        return await self._from_lanes() or await self._from_log()
+    async def _send(self, step: Step) -> Sent:
+        claim = self._claim
+        return await send(
+            self._kernel, claim.endpoint_url, self._secrets, step.event, step.number, claim.options
+        )
 
-    async def _from_lanes(self) -> _Step | None:
-        while (head := self._lanes.due_head(self._now())) is not None:
-            event = await self._event_of(head)
-            if event is not None:
-                return _Step(event, head.lane, head)
-            self._bury(replace(head, last_error="The event was older than the retention of events."))
-        return None
+    async def _land(self) -> None:
+        """Wait for a request to end and take its result."""
+        done, _ = await asyncio.wait(self._flights, return_when=asyncio.FIRST_COMPLETED)
+        for task in sorted(done, key=lambda task: int(self._flights[task].event.position)):
+            step = self._flights.pop(task)
+            if self._flights:
+                # The last one gives back the slot of the turn, which the dispatcher does.
+                self._shared.slots.give(self._host)
+            self._record(step, task.result())
 
-    async def _event_of(self, head: Parked) -> Any | None:
-        if head.position not in self._events:
-            positions = self._lanes.upcoming(head, self._now(), _READ_ROWS)
-            work = partial(parked.events_at, environment_id=self._claim.environment_id, positions=positions)
-            self._events = await self._persistently(lambda: self._kernel.database.read(work))
-        return self._events.pop(head.position, None)
+    async def _abort(self) -> None:
+        flights, self._flights = list(self._flights), {}
+        for at, task in enumerate(flights):
+            task.cancel()
+            if at:
+                self._shared.slots.give(self._host)
+        await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _from_log(self) -> _Step | None:
-        while True:
-            while self._ahead:
-                if len(self._lanes) >= self._settings.parked_limit:
-                    return None
-                event = self._ahead.popleft()
-                lane = lane_of(event.directory_id, event.organization_id)
-                if not self._lanes.blocks(lane):
-                    return _Step(event, lane, None)
-                self._park(Parked(event.position, lane))
-            self._cursor = self._examined
-            if self._at_head or len(self._lanes) >= self._settings.parked_limit:
-                return None
-            await self._read_log()
-
-    async def _read_log(self) -> None:
-        claim, after = self._claim, self._cursor
-
-        def work(connection: Connection) -> tuple[int, list[Any]]:
-            head = log.head(connection, claim.environment_id).position
-            until = min(head, after + _READ_POSITIONS)
-            if until <= after:
-                return head, []
-            wanted = log.LogFilter(types=claim.events, after=after, before=until + 1)
-            return head, log.read(connection, claim.environment_id, wanted, _READ_ROWS)
-
-        head, rows = await self._persistently(lambda: self._kernel.database.read(work))
-        self._ahead.extend(rows)
-        until = max(after, min(head, after + _READ_POSITIONS))
-        self._examined = rows[-1].position if len(rows) == _READ_ROWS else until
-        self._at_head = self._examined >= head
-
-    async def _attempt(self, step: _Step) -> None:
-        number = step.head.attempts + 1 if step.head else 1
-        sent = await send(self._kernel, self._claim.endpoint_url, self._secrets, step.event, number)
+    def _record(self, step: Step, sent: Sent) -> None:
         faults.hit("dispatch.after_send")
-        if sent.outcome is Outcome.SUCCESS:
-            self._settle(step, sent, number)
-        elif sent.outcome is Outcome.GONE:
-            self._note(step, sent, number, None)
-            await self._save(Ending.GONE)
-            _logger.info("endpoint.gone", endpoint_id=self._claim.id)
-        else:
-            self._fail(step, sent, number)
-
-    def _settle(self, step: _Step, sent: Sent, number: int) -> None:
-        self._failures, self._failing_since = 0, None
-        self._note(step, sent, number, None)
-        if step.head is None:
-            self._cursor = step.event.position
-        else:
-            self._lanes.remove_head(step.lane)
-            self._unsaved.parked.pop(step.event.position, None)
-            self._unsaved.delivered.append(step.event.position)
-        lag = (self._kernel.clock() - step.event.recorded_at).total_seconds()
-        self._kernel.metrics.delivery_lag_seconds.observe(max(0.0, lag))
-
-    def _fail(self, step: _Step, sent: Sent, number: int) -> None:
+        self._sources.landed(step)
         now = self._now()
-        self._failures += 1
-        self._failing_since = self._failing_since or now
-        first = step.head.first_attempt_at if step.head else None
-        first = first or now - timedelta(seconds=sent.duration)
-        delay = self._settings.delay(
-            number,
-            outcome=sent.outcome,
-            retry_after=sent.retry_after,
-            jitter=self._jitter(),
-            elapsed=max(now - first, timedelta(0)),
-        )
-        row = Parked(
-            position=step.event.position,
-            lane=step.lane,
-            attempts=number,
-            first_attempt_at=first,
-            next_due_at=None if delay is None else now + delay,
-            last_error=sent.error,
-        )
-        self._note(step, sent, number, row.next_due_at)
-        self._unsaved.urgent = True
-        if step.head is None:
-            self._park(row)
+        if sent.outcome is Outcome.SUCCESS:
+            if self._ledger.arrived(step, sent, now):
+                self._sources.lanes.make_due()
+            self._sources.arrived(step)
+        elif sent.outcome is Outcome.GONE:
+            self._ledger.note(step, sent, None)
+            self._ending = Ending.GONE
         else:
-            self._lanes.replace_head(row)
-            self._unsaved.parked[row.position] = row
-        if delay is None:
-            self._bury(row)
-
-    def _park(self, row: Parked) -> None:
-        self._lanes.park(row)
-        self._unsaved.parked[row.position] = row
-        self._cursor = row.position
-
-    def _bury(self, row: Parked) -> None:
-        """Give the head of a lane up; the next one of its lane moves on."""
-        self._lanes.remove_head(row.lane)
-        self._unsaved.parked[row.position] = replace(row, state=ParkedState.DEAD, next_due_at=None)
-        self._kernel.metrics.deliveries_dead.inc()
-        _logger.warning("delivery.dead", endpoint_id=self._claim.id, position=row.position)
-
-    def _note(self, step: _Step, sent: Sent, number: int, next_due_at: datetime | None) -> None:
-        self._unsaved.attempts.append(
-            Attempt(
-                id=self._kernel.ids.new(Prefix.ATTEMPT),
-                position=step.event.position,
-                event_id=step.event.event_id,
-                event_type=step.event.type,
-                attempt=number,
-                started_at=sent.started_at,
-                duration_ms=round(sent.duration * 1000),
-                outcome=sent.outcome.value,
-                status=sent.status,
-                error=sent.error,
-                response=sent.response,
-                next_due_at=next_due_at,
-            )
-        )
+            row = self._ledger.failed(step, sent, now, probe=self._is_probing)
+            self._sources.failed(step, row)
+            if self._ending is None and self._ledger.is_given_up(now):
+                self._ending = Ending.DISABLED
+        self._is_probing = False
 
     def _must_save(self) -> bool:
-        unsaved = self._unsaved
         return (
-            unsaved.urgent
-            or len(unsaved.attempts) >= self._settings.save_events
+            self._ledger.is_urgent
+            or self._ledger.unsaved_attempts >= self._settings.save_events
             or self._time() - self._saved_at > self._settings.save_seconds
         )
 
     async def _save(self, ending: Ending) -> Saved:
         """Write what is settled and renew, or give up, the claim. Raises `LeaseLost`."""
-        unsaved = self._unsaved
         now = self._now()
         asked_at = self._time()
-        progress = Progress(
-            cursor=self._cursor,
-            consecutive_failures=self._failures,
-            failing_since=self._failing_since,
-            delivered=unsaved.delivered,
-            parked=list(unsaved.parked.values()),
-            attempts=unsaved.attempts,
-        )
-        work = partial(
-            deliveries.save,
-            claim=self._claim,
-            progress=progress,
-            ending=ending,
-            lease_until=now + self._settings.lease,
-            next_due_at=now if ending is Ending.RELEASE else self._lanes.next_due_at(now),
-        )
+        progress = self._ledger.progress(self._sources.log.cursor, self._sources.replay_progress())
+        lease_until, due_at = now + self._settings.lease, self._due_at(ending, now)
+
+        def work(connection: Connection) -> Saved:
+            saved = deliveries.save(
+                connection, self._claim, progress, ending, lease_until=lease_until, next_due_at=due_at
+            )
+            if ending is Ending.DISABLED and disable(connection, self._kernel, self._claim, progress, now):
+                return replace(saved, state=endpoints.EndpointState.DISABLED)
+            return saved
+
         faults.hit("dispatch.before_finish")
         saved = await self._persistently(lambda: self._kernel.database.write(work))
         # Not before: a save that was cut off is repeated whole.
-        self._unsaved = _Unsaved()
+        self._ledger.saved()
+        self._sources.finish_replay()
         self._saved_at = self._time()
         self._lease_ends = asked_at + self._settings.lease.total_seconds()
-        given_up = ending in (Ending.RELEASE, Ending.GONE) or (ending is Ending.IDLE and saved.wake == 0)
-        self._ended = self._ended or given_up
-        if not given_up and self._was_changed(saved):
+        self._ended = ending not in (Ending.KEEP, Ending.IDLE) or (ending is Ending.IDLE and saved.wake == 0)
+        self._announce(saved)
+        if not self._ended and self._was_changed(saved):
             # Paused, or with another address or other events: the next turn reads what holds now.
-            return await self._save(Ending.RELEASE)
+            self._ending = Ending.RELEASE
         return saved
+
+    def _announce(self, saved: Saved) -> None:
+        if not self._ended or saved.state not in (
+            endpoints.EndpointState.GONE,
+            endpoints.EndpointState.DISABLED,
+        ):
+            return
+        if saved.state == endpoints.EndpointState.DISABLED:
+            self._kernel.appended.notify(self._claim.environment_id)
+        _logger.error("endpoint.stopped", endpoint_id=self._claim.id, state=str(saved.state))
+
+    def _due_at(self, ending: Ending, now: datetime) -> datetime | None:
+        if not self._ledger.circuit.is_closed:
+            return self._ledger.probe_at or (None if ending is Ending.IDLE else now)
+        return now if ending is Ending.RELEASE else self._sources.lanes.next_due_at(now)
 
     def _was_changed(self, saved: Saved) -> bool:
         return saved.state != endpoints.EndpointState.ACTIVE or saved.updated_at != self._claim.updated_at
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await self._persistently(lambda: self._kernel.database.read(work))
 
     async def _persistently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a transaction while the database is away, as long as the lease lasts."""
@@ -343,6 +308,3 @@ class Turn:
     def _now(self) -> datetime:
         """Return the database's time, as far as it is known without asking."""
         return self._claim.claimed_at + timedelta(seconds=self._time() - self._begun)
-
-    def _jitter(self) -> float:
-        return int.from_bytes(self._kernel.random(2), "big") / 32767.5 - 1

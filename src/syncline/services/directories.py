@@ -35,7 +35,8 @@ from syncline.store.database import Connection
 from syncline.store.directories import DirectoryFilter as DirectoryFilter
 from syncline.store.product_reads import inactive_users
 from syncline.store.types import from_ms, to_ms
-from syncline.store.working_rows import Dirty, flush, load_needs
+from syncline.store.working_loads import load_needs
+from syncline.store.working_rows import Dirty, flush
 
 _logger = get_logger(__name__)
 

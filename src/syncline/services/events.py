@@ -82,6 +82,8 @@ class _Reading:
         self._head = log.head(connection, environment_id).position
         self._wanted = LogFilter(
             types=tuple(dict.fromkeys(query.types)),
+            # Types of ours are for those who ask for them: the vendor's SDKs do not know them.
+            without_own=not query.types,
             organization_id=query.organization_id,
             recorded_from=query.range_start,
             recorded_before=query.range_end,
@@ -145,13 +147,10 @@ class _Reading:
     def _refuse(self, event_id: str) -> None:
         """Tell a cursor behind retention from one that never was: ids sort like positions."""
         if is_id(Prefix.EVENT, event_id):
+            head = log.head(self._connection, self._environment)
             oldest = self._oldest()
-            if oldest is None:
-                head = log.head(self._connection, self._environment)
-                behind = head.trimmed_position > 0 and log.event_ms(event_id) <= head.trimmed_event_ms
-            else:
-                behind = event_id < oldest
-            if behind:
+            was_removed = head.trimmed_position > 0 and log.event_ms(event_id) <= head.trimmed_event_ms
+            if was_removed and (oldest is None or event_id < oldest):
                 raise CursorExpired(oldest)
         raise BadRequest("The cursor is not the id of an event.", code="cursor_unknown")
 

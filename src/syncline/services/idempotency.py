@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from syncline.core.errors import Conflict, FieldError, ValidationFailed
 from syncline.services.kernel import Kernel
-from syncline.services.keyring import place
+from syncline.services.keyring import Keyring, SealBroken, place
 from syncline.store import idempotency as store
 from syncline.store.database import Connection
 
@@ -82,6 +82,14 @@ class Idempotency:
 
     async def _release(self, environment_id: str, key: str) -> None:
         await self._kernel.database.write(lambda connection: store.release(connection, environment_id, key))
+
+
+def opened(keyring: Keyring, environment_id: str, key: str, sealed_body: str) -> bytes | None:
+    """Return the body of a kept answer, None if no key that we have opens it."""
+    try:
+        return keyring.open(sealed_body, _place(environment_id, key))
+    except SealBroken:
+        return None
 
 
 def _place(environment_id: str, key: str) -> str:

@@ -17,6 +17,16 @@ from syncline.store.database import DatabaseUnavailable as DatabaseUnavailable
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How long things are kept besides events: attempts by how they ended, kept answers, what was deleted."""
+
+    successes: timedelta = timedelta(days=7)
+    failures: timedelta = timedelta(days=30)
+    answers: timedelta = timedelta(hours=24)
+    deleted: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """The parts that are passed in. `base_url` has no trailing slash."""
 
@@ -31,10 +41,13 @@ class Kernel:
     metrics: Metrics
     base_url: str
     retention: timedelta = timedelta(days=90)
+    keep: Keep = field(default_factory=Keep)
     # Notified with the environment id after a commit that put events into the inbox.
     appended: Signal = field(default_factory=Signal)
     # Notified with the environment id after events got their positions.
     sealed: Signal = field(default_factory=Signal)
+    # The same for event sinks, which are told whether or not there are webhook endpoints.
+    logged: Signal = field(default_factory=Signal)
 
     async def commit(self, environment_id: str, work: Work[T]) -> T:
         """Run a writing transaction that may append events of one environment, then have them sealed.

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -25,14 +26,24 @@ from syncline.store.scim_access import Credential
 
 _USE_RECORDED_EVERY = timedelta(minutes=1)
 _MAX_TOKEN = 512
+_OPENED = 1_000
 _logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A directory, and the digest of a token that opened it before and has to be live still."""
+
+    directory: Directory
+    token: str
+    token_id: str
 
 
 class ScimAccess:
     """Turns a request's credential into the one directory it is for.
 
-    Nothing is remembered between requests but when a token was last noted as used, so a revocation holds
-    from the next request on.
+    A revocation holds from the next request on: whether a token is live is asked with every request. What a
+    token opened before is remembered only as the place where a write has that asked (`pending`).
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -40,6 +51,7 @@ class ScimAccess:
         self._credentials: Coalescer[str, Credential] = Coalescer(
             self._load, collects=not kernel.database.looks_up_in_place
         )
+        self._opened: dict[str, Credential] = {}
         self._noted: dict[str, datetime] = {}
         self._unwritten: dict[str, datetime] = {}
         self._writing: asyncio.Task[None] | None = None
@@ -52,7 +64,8 @@ class ScimAccess:
         that is deleted or never was.
         """
         token, is_basic = read_token(authorization)
-        found = await self._credentials.get(digest(token))
+        token_digest = digest(token)
+        found = await self._credentials.get(token_digest)
         now = self._kernel.clock()
         if (
             found is None
@@ -60,11 +73,32 @@ class ScimAccess:
             or not names_directory(directory_text, found.directory)
             or (is_basic and found.directory.settings.get("basic_authentication") is not True)
         ):
+            self._opened.pop(token_digest, None)
             raise unauthorized()
         self._note_use(found.token_id, now)
         if found.directory.state is DirectoryState.VALIDATING:
             return await self._link(found.directory, cause)
+        if not is_basic:
+            if len(self._opened) >= _OPENED:
+                self._opened.clear()
+            self._opened[token_digest] = found
         return found.directory
+
+    def pending(self, directory_text: str, authorization: str | None) -> Pending | None:
+        """Return what a credential opened before, for a write that has the token looked at with its own rows.
+
+        None where that is not known or not so simple; then `authenticate` is to be asked.
+        """
+        token, is_basic = read_token(authorization)
+        token_digest = digest(token)
+        found = self._opened.get(token_digest)
+        if found is None or is_basic or not names_directory(directory_text, found.directory):
+            return None
+        return Pending(found.directory, token_digest, found.token_id)
+
+    def used(self, pending: Pending) -> None:
+        """Note that a write went through with the token."""
+        self._note_use(pending.token_id, self._kernel.clock())
 
     async def flush(self) -> None:
         """Write the times of use that are not written yet."""

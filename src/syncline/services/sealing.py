@@ -72,6 +72,7 @@ def sealed_events(kernel: Kernel, environment_id: str, sealed: log.Sealed) -> No
     kernel.metrics.events_sealed.inc(sealed.count)
     kernel.metrics.seal_batch.observe(sealed.count)
     kernel.metrics.seal_lag_seconds.observe(max(0.0, (kernel.clock() - sealed.oldest).total_seconds()))
+    kernel.logged.notify(environment_id)
     if sealed.woken:
         kernel.sealed.notify(environment_id)
 

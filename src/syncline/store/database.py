@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection as Connection
@@ -50,6 +50,14 @@ class Database(Protocol):
 
     async def look_up(self, work: Work[T]) -> T:
         """Run `work`, which reads a few rows by their keys. Each of its statements is its own snapshot."""
+        ...
+
+    async def scrub(self, tables: Sequence[str]) -> bool:
+        """Make what was deleted from these tables unreadable in the database's files, as far as it can.
+
+        Returns False if somebody who reads or writes was in the way, so that it has to be repeated. SQLite
+        rewrites the whole file meanwhile and writers wait; PostgreSQL vacuums beside the work.
+        """
         ...
 
     async def close(self) -> None:

@@ -17,9 +17,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Integer,
+    Text,
     and_,
     bindparam,
     case,
+    exists,
     func,
     null,
     or_,
@@ -27,11 +30,15 @@ from sqlalchemy import (
     update,
 )
 
+from syncline.core.circuit import Circuit, CircuitState
+from syncline.core.endpoint_options import EndpointOptions, read_options
 from syncline.store import parked as parked_rows
+from syncline.store import replays
 from syncline.store import tables as t
 from syncline.store.endpoints import EndpointState, event_types
-from syncline.store.parked import Attempt, Parked
+from syncline.store.parked import Attempt, Parked, ParkedState
 from syncline.store.prepared import Prepared
+from syncline.store.replays import Replay
 from syncline.store.types import Instant, among
 
 _c = t.webhook_endpoints.c
@@ -40,7 +47,10 @@ _HEAD_START = timedelta(seconds=1)
 
 
 class LeaseLost(Exception):
-    """Another process has taken the endpoint over, or it was deleted; nothing was written."""
+    """The claim does not hold any more: given up, taken over, or the endpoint was deleted.
+
+    Nothing was written.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +70,51 @@ class Claim:
     environment_id: str
     endpoint_url: str
     events: tuple[str, ...]
+    options: EndpointOptions
     cursor: int
     wake: int
     fence: int
-    consecutive_failures: int
+    circuit: Circuit
     failing_since: datetime | None
+    failed_attempts: int
+    last_success_at: datetime | None
     updated_at: datetime
     claimed_at: datetime
+    # Whether there is anything beside the log: parked deliveries to try, ranges to send again.
+    has_parked: bool
+    has_replays: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was settled since the last save: the endpoint's figures, and the rows that came or went."""
+    """What was settled since the last save: the endpoint's figures, and the rows that came or went.
+
+    `recovered`: what waits is due at once.
+    """
 
     cursor: int
-    consecutive_failures: int
+    circuit: Circuit
     failing_since: datetime | None
+    failed_attempts: int
+    last_success_at: datetime | None
     delivered: Sequence[int] = ()
     parked: Sequence[Parked] = ()
     attempts: Sequence[Attempt] = ()
+    replays: Sequence[Replay] = ()
+    recovered: bool = False
 
 
 class Ending(StrEnum):
-    """What becomes of the claim with a save."""
+    """What becomes of the claim with a save.
+
+    `IDLE` gives it up if nothing was sealed since; `RELEASE`, `GONE` and `DISABLED` give it up in any case.
+    """
 
     KEEP = "keep"
     IDLE = "idle"
     RELEASE = "release"
     GONE = "gone"
+    DISABLED = "disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +124,18 @@ class Saved:
     wake: int
     state: str
     updated_at: datetime
+    # As before this save.
+    has_parked: bool
+    has_replays: bool
 
 
 def _claimable() -> ColumnElement[bool]:
     now = bindparam("now", type_=Instant())
+    # While the circuit is not closed, new events change nothing about when the next probe is due.
+    flows = or_(_c.circuit == CircuitState.CLOSED, _c.next_due_at.is_(None))
     return and_(
         _c.state == EndpointState.ACTIVE,
-        or_(_c.wake > 0, _c.next_due_at <= now),
+        or_(and_(_c.wake > 0, flows), _c.next_due_at <= now),
         or_(_c.lease_until.is_(None), _c.lease_until <= now),
     )
 
@@ -118,11 +150,61 @@ _waiting = (
 _due = Prepared(_waiting)
 _due_in = Prepared(_waiting.where(among(_c.environment_id, "environments")))
 _changed_at = Prepared(select(_c.id, _c.updated_at).where(among(_c.id, "endpoints")))
-_claim = (
-    select(t.webhook_endpoints)
+_has_parked = exists().where(
+    t.parked_deliveries.c.endpoint_id == _c.id,
+    or_(
+        t.parked_deliveries.c.state == ParkedState.WAITING,
+        t.parked_deliveries.c.next_due_at.is_not(None),
+    ),
+)
+_has_replays = exists().where(t.replays.c.endpoint_id == _c.id)
+_claim = Prepared(
+    select(t.webhook_endpoints, _has_parked.label("has_parked"), _has_replays.label("has_replays"))
     .where(among(_c.id, "ids"), _claimable())
     .order_by(_c.id)
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, of=t.webhook_endpoints)
+)
+_take = Prepared(
+    update(t.webhook_endpoints)
+    .where(among(_c.id, "claimed"))
+    .values(
+        fence=_c.fence + 1,
+        lease_until=bindparam("lease", type_=Instant()),
+        circuit=case((_c.circuit == CircuitState.CLOSED, _c.circuit), else_=CircuitState.PROBING),
+    )
+)
+# -1 for an ending other than `IDLE`, and no counter is ever that.
+_asleep = _c.wake == bindparam("idle_wake", type_=BigInteger())
+_save = Prepared(
+    update(t.webhook_endpoints)
+    .where(
+        _c.id == bindparam("endpoint"),
+        _c.fence == bindparam("held", type_=BigInteger()),
+        # Repeating a save that gave the claim up must not take it up again.
+        _c.lease_until.is_not(None),
+    )
+    .values(
+        cursor=bindparam("to_cursor", type_=BigInteger()),
+        circuit=bindparam("to_circuit", type_=Text()),
+        circuit_step=bindparam("to_step", type_=Integer()),
+        consecutive_failures=bindparam("to_failures", type_=Integer()),
+        failing_since=bindparam("to_failing_since", type_=Instant()),
+        failed_attempts=bindparam("to_failed_attempts", type_=BigInteger()),
+        last_success_at=bindparam("to_success", type_=Instant()),
+        wake=case((_asleep, 0), else_=_c.wake),
+        lease_until=case((_asleep, null()), else_=bindparam("to_lease", type_=Instant())),
+        next_due_at=case(
+            (bindparam("kept", type_=Integer()) == 1, _c.next_due_at),
+            else_=bindparam("to_due", type_=Instant()),
+        ),
+    )
+    .returning(
+        _c.wake,
+        _c.state,
+        _c.updated_at,
+        _has_parked.label("has_parked"),
+        _has_replays.label("has_replays"),
+    )
 )
 
 
@@ -156,28 +238,28 @@ def changed_at(connection: Connection, endpoint_ids: Sequence[str]) -> dict[str,
 
 def claim(connection: Connection, ids: Sequence[str], now: datetime, lease: timedelta) -> list[Claim]:
     """Take the endpoints that are still free, skipping those another process is taking right now."""
-    rows = connection.execute(_claim, {"ids": list(ids), "now": now}).all()
+    rows = _claim.all(connection, {"ids": list(ids), "now": now})
     if not rows:
         return []
-    connection.execute(
-        update(t.webhook_endpoints)
-        .where(among(_c.id, "claimed"))
-        .values(fence=_c.fence + 1, lease_until=now + lease),
-        {"claimed": [row.id for row in rows]},
-    )
+    _take.run(connection, {"claimed": [row.id for row in rows], "lease": now + lease})
     return [
         Claim(
             id=row.id,
             environment_id=row.environment_id,
             endpoint_url=row.endpoint_url,
             events=event_types(row.events),
+            options=read_options(row.settings),
             cursor=row.cursor,
             wake=row.wake,
             fence=row.fence + 1,
-            consecutive_failures=row.consecutive_failures,
+            circuit=Circuit(CircuitState(row.circuit), row.circuit_step, row.consecutive_failures),
             failing_since=row.failing_since,
+            failed_attempts=row.failed_attempts,
+            last_success_at=row.last_success_at,
             updated_at=row.updated_at,
             claimed_at=now,
+            has_parked=bool(row.has_parked),
+            has_replays=bool(row.has_replays),
         )
         for row in rows
     ]
@@ -194,43 +276,67 @@ def save(
 ) -> Saved:
     """Write what was settled, if the claim still holds; may be repeated after an unknown outcome.
 
-    With `Ending.IDLE` the claim is given up only if `wake` is still what the claim says; otherwise it is
-    kept, and the answer has the new `wake`. Raises `LeaseLost`.
+    If the first of two such saves gave the claim up, the second one finds it lost. With `Ending.IDLE` the
+    claim is given up only if `wake` is still what the claim says; otherwise it is kept, and the answer has
+    the new `wake`. Raises `LeaseLost`.
     """
-    values: dict[str, Any] = {
-        "cursor": progress.cursor,
-        "consecutive_failures": progress.consecutive_failures,
-        "failing_since": progress.failing_since,
-    } | _ending_values(claim, ending, lease_until, next_due_at)
-    row = connection.execute(
-        update(t.webhook_endpoints)
-        .where(_c.id == claim.id, _c.fence == claim.fence)
-        .values(values)
-        .returning(_c.wake, _c.state, _c.updated_at)
-    ).one_or_none()
+    given_up = ending not in (Ending.KEEP, Ending.IDLE)
+    row = _save.one_or_none(
+        connection,
+        {
+            "endpoint": claim.id,
+            "held": claim.fence,
+            "to_cursor": progress.cursor,
+            "to_circuit": progress.circuit.state,
+            "to_step": progress.circuit.step,
+            "to_failures": progress.circuit.failures,
+            "to_failing_since": progress.failing_since,
+            "to_failed_attempts": progress.failed_attempts,
+            "to_success": progress.last_success_at,
+            "idle_wake": claim.wake if ending is Ending.IDLE else -1,
+            "to_lease": None if given_up else lease_until,
+            "kept": int(ending is Ending.KEEP),
+            "to_due": next_due_at,
+        },
+    )
     if row is None:
         raise LeaseLost
+    if progress.recovered:
+        parked_rows.make_due(connection, claim.id)
     parked_rows.remove(connection, claim.id, progress.delivered)
     parked_rows.put(connection, claim.environment_id, claim.id, progress.parked)
     parked_rows.record(connection, claim.environment_id, claim.id, progress.attempts)
-    return Saved(row.wake, row.state, row.updated_at)
-
-
-def _ending_values(
-    claim: Claim, ending: Ending, lease_until: datetime, next_due_at: datetime | None
-) -> dict[str, Any]:
-    if ending is Ending.KEEP:
-        return {"lease_until": lease_until}
-    if ending is Ending.RELEASE:
-        return {"lease_until": None, "next_due_at": next_due_at}
+    for replay in progress.replays:
+        replays.save(connection, replay)
+    state = row.state
     if ending is Ending.GONE:
-        return {"lease_until": None, "next_due_at": None, "state": EndpointState.GONE}
-    asleep = _c.wake == claim.wake
-    return {
-        "wake": case((asleep, 0), else_=_c.wake),
-        "lease_until": case((asleep, null()), else_=bindparam(None, lease_until, type_=Instant())),
-        "next_due_at": next_due_at,
-    }
+        _stop(connection, claim.id, EndpointState.GONE, None)
+        state = EndpointState.GONE
+    return Saved(row.wake, state, row.updated_at, bool(row.has_parked), bool(row.has_replays))
+
+
+def disable(connection: Connection, claim: Claim, reason: str) -> bool:
+    """Disable an endpoint that is active, and tell whether it was; its circuit starts anew with it."""
+    return _stop(connection, claim.id, EndpointState.DISABLED, reason)
+
+
+def _stop(connection: Connection, endpoint_id: str, state: EndpointState, reason: str | None) -> bool:
+    mine = [_c.id == endpoint_id]
+    if state is EndpointState.DISABLED:
+        # Whoever paused it meanwhile knows better; and a save that is repeated disables once.
+        mine.append(_c.state == EndpointState.ACTIVE)
+    changed = connection.execute(
+        update(t.webhook_endpoints)
+        .where(*mine)
+        .values(
+            state=state,
+            disabled_reason=reason,
+            next_due_at=None,
+            circuit=CircuitState.CLOSED,
+            circuit_step=0,
+        )
+    )
+    return bool(changed.rowcount)
 
 
 def hold(connection: Connection, claim: Claim, until: datetime) -> None:
@@ -240,40 +346,3 @@ def hold(connection: Connection, claim: Claim, until: datetime) -> None:
         .where(_c.id == claim.id, _c.fence == claim.fence)
         .values(lease_until=until)
     )
-
-
-def _sleepers() -> ColumnElement[bool]:
-    head = (
-        select(t.log_heads.c.position)
-        .where(t.log_heads.c.environment_id == _c.environment_id)
-        .correlate(t.webhook_endpoints)
-        .scalar_subquery()
-    )
-    now = bindparam("now", type_=Instant())
-    return and_(
-        _c.state == EndpointState.ACTIVE,
-        _c.wake == 0,
-        _c.next_due_at.is_(None),
-        or_(_c.lease_until.is_(None), _c.lease_until <= now),
-        _c.cursor < func.coalesce(head, 0),
-    )
-
-
-_asleep_behind = select(_c.id).where(_sleepers())
-
-
-def asleep_behind(connection: Connection, now: datetime) -> list[str]:
-    """Return endpoints that sleep although the log goes on behind their cursor; there must be none."""
-    return list(connection.execute(_asleep_behind, {"now": now}).scalars())
-
-
-def wake(connection: Connection, ids: Sequence[str], now: datetime) -> int:
-    """Wake those of the endpoints that still sleep behind the head; return how many that were."""
-    statement = update(t.webhook_endpoints).where(among(_c.id, "ids"), _sleepers()).values(wake=1)
-    return connection.execute(statement, {"ids": list(ids), "now": now}).rowcount
-
-
-def count_by_state(connection: Connection) -> dict[str, int]:
-    """Return how many endpoints are in which state, over all environments."""
-    rows = connection.execute(select(_c.state, func.count()).group_by(_c.state))
-    return {row[0]: row[1] for row in rows}

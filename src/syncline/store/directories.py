@@ -16,7 +16,7 @@ from syncline.store import tables as t
 from syncline.store.jsontext import dump
 from syncline.store.rows import directory_of
 from syncline.store.types import among
-from syncline.store.working_rows import lock_directories
+from syncline.store.working_loads import lock_directories
 
 _c, _tokens = t.directories.c, t.bearer_tokens.c
 _users, _groups, _domains = t.directory_users.c, t.directory_groups.c, t.organization_domains.c

@@ -11,12 +11,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from syncline.core.endpoint_options import EndpointOptions, read_options
 from syncline.store import tables as t
-from syncline.store.jsontext import dump
+from syncline.store.jsontext import dump, load
 from syncline.store.types import among
 
 _c, _secrets = t.webhook_endpoints.c, t.endpoint_secrets.c
 _decode_events = msgspec.json.Decoder(tuple[str, ...]).decode
+_DEFAULTS = EndpointOptions()
+# What retention writes into the settings beside the options.
+MISSED = "missed"
 
 
 class EndpointState(StrEnum):
@@ -38,6 +42,7 @@ class Endpoint:
     state: EndpointState
     created_at: datetime
     updated_at: datetime
+    options: EndpointOptions = _DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def add(connection: Connection, environment_id: str, endpoint: Endpoint, url_key
             "url_key": url_key,
             "events": dump(list(endpoint.events)),
             "state": endpoint.state,
-            "settings": "{}",
+            "settings": endpoint.options.text(),
             "cursor": cursor,
             "wake": 1,
             "fence": 0,
@@ -109,37 +114,36 @@ def page(
     return [_endpoint_of(row) for row in connection.execute(statement.order_by(order).limit(limit))]
 
 
-def change(
-    connection: Connection, environment_id: str, endpoint: Endpoint, url_key: str, *, awake: bool
-) -> None:
-    """Write what an owner may change. `awake` starts an endpoint that stood still with a clean record.
+def change(connection: Connection, environment_id: str, endpoint: Endpoint, url_key: str) -> None:
+    """Write what an owner may change about an endpoint that the caller has locked.
 
     Raises `UniqueViolation` if another endpoint of the environment has this `url_key`.
     """
-    values: dict[str, Any] = {
-        "endpoint_url": endpoint.endpoint_url,
-        "url_key": url_key,
-        "events": dump(list(endpoint.events)),
-        "state": endpoint.state,
-        "updated_at": endpoint.updated_at,
-    }
-    if awake:
-        values |= {"wake": _c.wake + 1, "consecutive_failures": 0, "failing_since": None}
+    mine = (_c.environment_id == environment_id, _c.id == endpoint.id)
+    known = load(connection.execute(select(_c.settings).where(*mine)).scalar_one())
+    settings = load(endpoint.options.text()) | {key: known[key] for key in (MISSED,) if key in known}
     connection.execute(
         update(t.webhook_endpoints)
-        .where(_c.environment_id == environment_id, _c.id == endpoint.id)
-        .values(values)
+        .where(*mine)
+        .values(
+            endpoint_url=endpoint.endpoint_url,
+            url_key=url_key,
+            events=dump(list(endpoint.events)),
+            state=endpoint.state,
+            settings=dump(settings),
+            updated_at=endpoint.updated_at,
+        )
     )
 
 
 def remove(connection: Connection, environment_id: str, endpoint_id: str) -> bool:
-    """Delete an endpoint with its secrets, parked deliveries and attempts; tell whether there was one."""
+    """Delete an endpoint with everything that belongs to it; tell whether there was one."""
     deleted = connection.execute(
         delete(t.webhook_endpoints).where(_c.environment_id == environment_id, _c.id == endpoint_id)
     )
     if not deleted.rowcount:
         return False
-    for table in (t.endpoint_secrets, t.parked_deliveries, t.delivery_attempts):
+    for table in (t.endpoint_secrets, t.parked_deliveries, t.delivery_attempts, t.replays):
         connection.execute(
             delete(table).where(table.c.environment_id == environment_id, table.c.endpoint_id == endpoint_id)
         )
@@ -222,4 +226,5 @@ def _endpoint_of(row: Row[Any]) -> Endpoint:
         state=EndpointState(row.state),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        options=read_options(row.settings),
     )

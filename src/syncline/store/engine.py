@@ -7,26 +7,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import BigInteger, Connection, Engine, literal_column, select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from syncline.store.database import Database
-from syncline.store.postgres import PostgresDatabase, asyncpg_url
+from syncline.store.postgres import PostgresDatabase
+from syncline.store.postgres_link import Link
 from syncline.store.prepared import Prepared
 from syncline.store.sqlite import SqliteDatabase, sqlite_engine, sqlite_path
 from syncline.store.types import from_ms
 
 
-def open_database(url: str, *, pool_size: int = 10) -> Database:
+def open_database(url: str, *, pool_size: int = 10, pooled: bool = False) -> Database:
     """Return the database named by `sqlite:///path` or `postgresql://…`.
 
-    Raises `ValueError` for any other address.
+    `pooled`: a pooler in transaction mode lies in front of PostgreSQL. Raises `ValueError` for any other
+    address.
     """
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
         return SqliteDatabase(sqlite_path(url))
     if scheme in ("postgresql", "postgres"):
-        return PostgresDatabase(url, pool_size=pool_size)
+        return PostgresDatabase(url, pool_size=pool_size, pooled=pooled)
     raise ValueError(f"unsupported database address scheme {scheme!r}: use sqlite:/// or postgresql://")
 
 
@@ -50,7 +51,7 @@ def migration_engine(url: str) -> Engine | AsyncEngine:
         path = sqlite_path(url)
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite_engine(path, begin="BEGIN IMMEDIATE")
-    return create_async_engine(asyncpg_url(url), poolclass=NullPool)
+    return Link(url).plain_engine()
 
 
 def describe_error(error: BaseException) -> str:

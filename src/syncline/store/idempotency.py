@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -71,6 +72,14 @@ def release(connection: Connection, environment_id: str, key: str) -> None:
     connection.execute(
         delete(t.idempotency_keys).where(_keys.environment_id == environment_id, _keys.key == key)
     )
+
+
+def answers(connection: Connection, environment_id: str, after: str, limit: int) -> list[Any]:
+    """Return up to `limit` kept answers (key, sealed_body) behind a key, in the order of keys."""
+    statement = select(_keys.key, _keys.sealed_body).where(
+        _keys.environment_id == environment_id, _keys.key > after, _keys.sealed_body.is_not(None)
+    )
+    return list(connection.execute(statement.order_by(_keys.key).limit(limit)).all())
 
 
 def _row(connection: Connection, environment_id: str, key: str) -> _Row | None:

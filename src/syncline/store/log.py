@@ -16,12 +16,14 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    not_,
     select,
     text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from syncline.core.events import OWN_PREFIX
 from syncline.core.ids import bare, ulid_time_ms
 from syncline.core.model import Cause, EventDraft
 from syncline.store import tables as t
@@ -318,9 +320,13 @@ def position_of(connection: Connection, environment_id: str, event_id: str) -> i
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """What a reader of the log wants: empty fields filter nothing. Bounds are exclusive positions."""
+    """What a reader of the log wants: empty fields filter nothing. Bounds are exclusive positions.
+
+    `without_own` leaves out the types that are ours, which are listed only where they are named.
+    """
 
     types: tuple[str, ...] = ()
+    without_own: bool = False
     organization_id: str | None = None
     after: int = 0
     before: int | None = None
@@ -343,6 +349,8 @@ def _conditions(environment_id: str, wanted: LogFilter) -> list[Any]:
         conditions.append(_log.position < wanted.before)
     if wanted.types:
         conditions.append(among(_log.type, "types"))
+    if wanted.without_own:
+        conditions.append(not_(_log.type.startswith(OWN_PREFIX)))
     if wanted.organization_id is not None:
         conditions.append(_log.organization_id == wanted.organization_id)
     if wanted.recorded_from is not None:

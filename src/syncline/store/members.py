@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, literal, select
+from sqlalchemy import Connection, Text, bindparam, cast, literal, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -62,14 +62,21 @@ _nested = Prepared(
 )
 
 
-_ids = Prepared(
+_ids_by_kind = (
     select(literal("User").label("kind"), _members.group_id, _joined_ids(_members.user_id).label("ids"))
     .where(_members.directory_id == _directory, among(_members.group_id, "groups"))
-    .group_by(_members.group_id)
-    .union_all(
-        select(literal("Group"), _edges.group_id, _joined_ids(_edges.child_id))
-        .where(_edges.directory_id == _directory, among(_edges.group_id, "groups"))
-        .group_by(_edges.group_id)
+    .group_by(_members.group_id),
+    select(literal("Group"), _edges.group_id, _joined_ids(_edges.child_id))
+    .where(_edges.directory_id == _directory, among(_edges.group_id, "groups"))
+    .group_by(_edges.group_id),
+)
+_ids = Prepared(union_all(*_ids_by_kind))
+_ids_and_version = Prepared(
+    union_all(
+        *_ids_by_kind,
+        select(literal("version"), _groups.id, cast(_groups.version, Text)).where(
+            _groups.directory_id == _directory, among(_groups.id, "groups")
+        ),
     )
 )
 
@@ -93,6 +100,13 @@ def members_of(
         for group_id, member_id, label in statement.all(connection, asked):
             found[group_id].append(MemberView(member_id, kind, label))
     return found
+
+
+def members_of_version(connection: Connection, scope: Scope, group_id: str) -> tuple[int, MemberIds]:
+    """Return the version of a group, 0 if it is gone, and the members it has in that version."""
+    asked = {"directory": scope.directory_id, "groups": [group_id]}
+    found = {kind: ids for kind, _, ids in _ids_and_version.all(connection, asked)}
+    return int(found.get("version", 0)), MemberIds(_split(found.get("User")), _split(found.get("Group")))
 
 
 def _split(ids: str | None) -> list[str]:

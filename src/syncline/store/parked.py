@@ -8,11 +8,24 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, delete, func, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Row,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncline.store import tables as t
-from syncline.store.types import among
+from syncline.store.prepared import Prepared, insert_columns
+from syncline.store.types import Array, among, to_ms
 
 _c, _log, _attempts = t.parked_deliveries.c, t.event_log.c, t.delivery_attempts.c
 
@@ -58,6 +71,34 @@ class Attempt:
     next_due_at: datetime | None
 
 
+_record_each = Prepared(
+    sqlite.insert(t.delivery_attempts).on_conflict_do_nothing(index_elements=["id"]),
+    insert_columns(t.delivery_attempts),
+)
+_INTEGERS = {"attempt", "duration_ms", "status"}
+_LONGS = {"position", "started_at", "next_due_at"}
+# One statement for any number of rows: on PostgreSQL each is a round trip.
+_record_all = Prepared(
+    text(
+        "INSERT INTO delivery_attempts (environment_id, endpoint_id, id, position, event_id, event_type,"
+        " attempt, started_at, duration_ms, outcome, status, error, response, next_due_at)"
+        " SELECT :environment, :endpoint, * FROM unnest(:id, :position, :event_id, :event_type, :attempt,"
+        " :started_at, :duration_ms, :outcome, :status, :error, :response, :next_due_at)"
+        " ON CONFLICT (id) DO NOTHING"
+    ).bindparams(
+        bindparam("environment", type_=Text()),
+        bindparam("endpoint", type_=Text()),
+        *(
+            bindparam(
+                name,
+                type_=Array(Integer() if name in _INTEGERS else BigInteger() if name in _LONGS else Text()),
+            )
+            for name in Attempt.__slots__
+        ),
+    )
+)
+
+
 def waiting(connection: Connection, endpoint_id: str) -> list[Parked]:
     """Return the deliveries of an endpoint that wait for an attempt, in log order."""
     rows = connection.execute(
@@ -65,17 +106,29 @@ def waiting(connection: Connection, endpoint_id: str) -> list[Parked]:
         .where(_c.endpoint_id == endpoint_id, _c.state == ParkedState.WAITING)
         .order_by(_c.position)
     )
-    return [
-        Parked(
-            position=row.position,
-            lane=row.lane,
-            attempts=row.attempts,
-            first_attempt_at=row.first_attempt_at,
-            next_due_at=row.next_due_at,
-            last_error=row.last_error,
-        )
-        for row in rows
-    ]
+    return [parked_of(row) for row in rows]
+
+
+def parked_of(row: Row[Any]) -> Parked:
+    """Return the delivery in a row of the table."""
+    return Parked(
+        position=row.position,
+        lane=row.lane,
+        state=ParkedState(row.state),
+        attempts=row.attempts,
+        first_attempt_at=row.first_attempt_at,
+        next_due_at=row.next_due_at,
+        last_error=row.last_error,
+    )
+
+
+def make_due(connection: Connection, endpoint_id: str) -> None:
+    """Make everything that waits at an endpoint due at once, each when it is the head of its lane."""
+    connection.execute(
+        update(t.parked_deliveries)
+        .where(_c.endpoint_id == endpoint_id, _c.state == ParkedState.WAITING, _c.next_due_at.is_not(None))
+        .values(next_due_at=None)
+    )
 
 
 def events_at(connection: Connection, environment_id: str, positions: Sequence[int]) -> dict[int, Any]:
@@ -118,11 +171,15 @@ def record(connection: Connection, environment_id: str, endpoint_id: str, rows: 
     """Add attempts to the log of attempts; those that are there already stay as they are."""
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
-        dialect.insert(t.delivery_attempts).on_conflict_do_nothing(index_elements=["id"]),
-        [asdict(row) | {"environment_id": environment_id, "endpoint_id": endpoint_id} for row in rows],
-    )
+    if connection.dialect.name == "postgresql":
+        columns = {name: [getattr(row, name) for row in rows] for name in Attempt.__slots__}
+        for name in ("started_at", "next_due_at"):
+            columns[name] = [None if moment is None else to_ms(moment) for moment in columns[name]]
+        _record_all.run(connection, columns | {"environment": environment_id, "endpoint": endpoint_id})
+    else:
+        mine = {"environment_id": environment_id, "endpoint_id": endpoint_id}
+        names = Attempt.__slots__
+        _record_each.run(connection, [{name: getattr(row, name) for name in names} | mine for row in rows])
 
 
 def attempts_of(

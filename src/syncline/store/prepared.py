@@ -22,7 +22,6 @@ from sqlalchemy.util import await_only
 
 from syncline.store.types import Among
 
-_SINGLE = "sqlite, single"
 _Parameters = Mapping[str, Any]
 _Processor = Callable[[Any], Any]
 
@@ -36,7 +35,7 @@ class Prepared:
     def __init__(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._columns = columns
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
         among = (element for element in iterate(statement) if isinstance(element, Among))
         self._lists = tuple({str(element.values.key) for element in among})
 
@@ -66,16 +65,15 @@ class Prepared:
         return -1
 
     def _for(self, connection: Connection, parameters: _Parameters) -> _Compiled:
+        # A list of one is most of the traffic. SQLite looks one value up in half the time, and PostgreSQL
+        # sees that a unique index has at most one row for it, while it takes any list for ten values.
+        single = tuple([key for key in self._lists if len(parameters[key]) == 1])
         name = connection.dialect.name
-        if name == "sqlite" and self._lists and all(len(parameters[key]) == 1 for key in self._lists):
-            # A list of one is most of the traffic, and SQLite looks one value up in half the time.
-            name = _SINGLE
-        found = self._compiled.get(name)
+        found = self._compiled.get((name, single))
         if found is None:
             kind = _PostgresStatement if name == "postgresql" else _SqliteStatement
-            single = self._lists if name == _SINGLE else ()
             found = kind(self._statement, self._columns, connection.dialect, single)
-            self._compiled[name] = found
+            self._compiled[name, single] = found
         return found
 
 
@@ -99,7 +97,7 @@ class _Compiled:
             dialect=dialect,
             column_keys=None if columns is None else list(columns),
             for_executemany=True,
-            compile_kwargs={"single": True} if single else {},
+            compile_kwargs={"single": single},
         )
         assert isinstance(compiled, SQLCompiler)
         self.dialect = dialect

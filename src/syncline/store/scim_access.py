@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -47,10 +49,14 @@ class Credential:
 
 def credentials(connection: Connection, digests: Sequence[str]) -> dict[str, Credential]:
     """Return what tokens stand for, by digest, without revoked ones and those of deleted directories."""
-    return {
-        row.token_digest: Credential(row.token_id, directory_of(row), row.token_expires_at)
-        for row in _by_digest.all(connection, {"digests": list(digests)})
-    }
+    rows = _by_digest.all(connection, {"digests": list(digests)})
+    return {row.token_digest: _credential(row) for row in rows}
+
+
+@lru_cache(maxsize=1_000)
+def _credential(row: Any) -> Credential:
+    # The row is read each time, and nearly always says the same: only making something of it is saved.
+    return Credential(row.token_id, directory_of(row), row.token_expires_at)
 
 
 def record_use(connection: Connection, uses: Mapping[str, datetime]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -39,6 +40,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, *, readers: int = 3) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="sqlite-reader")
         self._write_engine = sqlite_engine(path, begin=None)
@@ -79,6 +81,19 @@ class SqliteDatabase:
         finally:
             if self._lookup.in_transaction():
                 self._lookup.rollback()
+
+    async def scrub(self, tables: Sequence[str]) -> bool:
+        """See `Database.scrub`. Pages of the file are written anew, and the write-ahead log is emptied."""
+
+        def rewrite() -> bool:
+            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=30)) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("VACUUM")
+                (was_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not was_busy
+
+        # In the writer's thread nobody of this process writes meanwhile.
+        return await self._in(self._writer, rewrite)
 
     async def close(self) -> None:
         """See `Database.close`."""

@@ -30,6 +30,7 @@ metadata = MetaData(
     }
 )
 _live = text("deleted_at IS NULL")
+_deleted = text("deleted_at IS NOT NULL")
 # SQLite gives automatic numbers to INTEGER keys only, PostgreSQL needs the wide type.
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -422,3 +423,62 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("environment_id", "key"),
     Index(None, "created_at"),
 )
+
+# A reader of the log that copies it elsewhere; due while its cursor is behind the head.
+event_sinks = Table(
+    "event_sinks",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # What is no secret of where it goes; `sealed` holds the password or token.
+    Column("config", Text, nullable=False),
+    Column("sealed", Text),
+    # Empty lists filter nothing.
+    Column("events", Text, nullable=False),
+    Column("directories", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # The last position that is acknowledged or filtered out.
+    Column("cursor", BigInteger, nullable=False),
+    Column("published", BigInteger, nullable=False),
+    Column("last_published_at", Instant),
+    Column("next_due_at", Instant),
+    Column("lease_until", Instant),
+    Column("fence", BigInteger, nullable=False),
+    Column("consecutive_failures", Integer, nullable=False),
+    Column("failing_since", Instant),
+    Column("last_error", Text),
+    # The positions that retention removed before the sink had read them.
+    Column("missed", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index(None, "environment_id", "name", unique=True),
+)
+
+# What was erased about whom, by ids only; due while something is left to do.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("directory_id", Text, nullable=False),
+    Column("directory_user_id", Text, nullable=False),
+    # Every id the person ever had in the product view, as far as anything knew.
+    Column("user_ids", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    # Whether a person who is still in the directory is to be deleted first.
+    Column("deletes", Boolean, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("next_due_at", Instant),
+    Column("lease_until", Instant),
+    Index(None, "environment_id", "directory_user_id"),
+    Index(None, "next_due_at"),
+)
+
+# Retention looks for what has been deleted for long.
+for _table in (organizations, directories, directory_users, directory_groups):
+    Index(None, _table.c.deleted_at, sqlite_where=_deleted, postgresql_where=_deleted)

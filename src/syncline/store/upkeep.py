@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Table, delete, func, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from syncline.store import log
+from syncline.store import log, sinks
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
 
@@ -17,11 +17,12 @@ _attempts, _endpoints, _inbox = t.delivery_attempts.c, t.webhook_endpoints.c, t.
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """An endpoint whose cursor was still before events that retention removed."""
+    """An endpoint or event sink whose cursor was still before events that retention removed."""
 
-    endpoint_id: str
+    reader_id: str
     first: int
     last: int
+    is_sink: bool = False
 
 
 def logged_environments(connection: Connection) -> list[str]:
@@ -32,17 +33,20 @@ def logged_environments(connection: Connection) -> list[str]:
 def trim_log(
     connection: Connection, environment_id: str, recorded_before: datetime, now: datetime, limit: int
 ) -> tuple[int, list[Missed]]:
-    """Remove up to `limit` old events and flag the endpoints that had not got them.
+    """Remove up to `limit` old events and flag the endpoints and sinks that had not got them.
 
-    Returns how many were removed and what was flagged; an endpoint's settings keep the first and the last
-    position it missed.
+    Returns how many were removed and what was flagged; an endpoint's settings, and a sink's row, keep the
+    first and the last position it missed.
     """
     before = log.head(connection, environment_id).trimmed_position
     removed = log.trim(connection, environment_id, recorded_before, limit)
     if not removed:
         return 0, []
     trimmed = log.head(connection, environment_id).trimmed_position
-    return removed, _flag(connection, environment_id, before, trimmed, now)
+    missed = _flag(connection, environment_id, before, trimmed, now)
+    for sink_id, gap in sinks.flag_missed(connection, environment_id, before, trimmed):
+        missed.append(Missed(sink_id, gap.first, gap.last, is_sink=True))
+    return removed, missed
 
 
 def _flag(
@@ -75,15 +79,18 @@ def trim_attempts(
     old = (_attempts.started_at < failures_before) | (
         (_attempts.outcome == "success") & (_attempts.started_at < successes_before)
     )
-    return _remove(connection, t.delivery_attempts, old, limit)
+    return remove_some(connection, t.delivery_attempts, old, limit)
 
 
 def trim_idempotency_keys(connection: Connection, created_before: datetime, limit: int) -> int:
     """Remove up to `limit` stored answers that may no longer be replayed; return how many."""
-    return _remove(connection, t.idempotency_keys, t.idempotency_keys.c.created_at < created_before, limit)
+    return remove_some(
+        connection, t.idempotency_keys, t.idempotency_keys.c.created_at < created_before, limit
+    )
 
 
-def _remove(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+def remove_some(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+    """Delete up to `limit` rows that meet a condition; return how many."""
     key = list(table.primary_key)
     found = select(*key).where(condition).limit(limit)
     chosen = key[0].in_(found) if len(key) == 1 else tuple_(*key).in_(found)

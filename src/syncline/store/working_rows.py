@@ -1,192 +1,25 @@
-"""Load and flush the working set of a batch: a handful of set statements, whatever the batch holds."""
+"""What a batch leaves to be written, and the handful of set statements that write it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, insert, select, update
 
-from syncline.core.model import (
-    ChangeSet,
-    Directory,
-    DirectoryId,
-    GroupRecord,
-    Pair,
-    Scope,
-    UserRecord,
-)
+from syncline.core.model import ChangeSet, GroupRecord, Pair, Scope, UserRecord
 from syncline.core.text import index_key
-from syncline.core.working_set import Needs, WorkingSet
+from syncline.core.working_set import WorkingSet
 from syncline.store import tables as t
 from syncline.store.prepared import Prepared, insert_columns
-from syncline.store.rows import directory_of, group_of, group_row, user_of, user_row
+from syncline.store.rows import group_row, user_row
 from syncline.store.types import Instant, among
 
-# Ids we mint have 26 characters; a longer member id cannot name a resource and is never looked up.
-_ID_LENGTH = 26
-
 _directory = bindparam("directory", type_=Text())
-_users, _groups, _members = t.directory_users.c, t.directory_groups.c, t.memberships.c
+_users, _members = t.directory_users.c, t.memberships.c
 _edges, _pending = t.group_edges.c, t.pending_memberships.c
-
-_lock_directories = Prepared(
-    select(t.directories)
-    .where(among(t.directories.c.id, "ids"), t.directories.c.deleted_at.is_(None))
-    .order_by(t.directories.c.id)
-    .with_for_update(key_share=True)
-)
-_USER_COLUMNS = tuple(_users[field.name] for field in fields(UserRecord))
-_GROUP_COLUMNS = tuple(_groups[field.name] for field in fields(GroupRecord))
-_users_by_id = Prepared(
-    select(*_USER_COLUMNS).where(
-        _users.directory_id == _directory, among(_users.id, "ids"), _users.deleted_at.is_(None)
-    )
-)
-_holders = Prepared(
-    select(_users.user_name_key, _users.id).where(
-        _users.directory_id == _directory, among(_users.user_name_key, "keys"), _users.deleted_at.is_(None)
-    )
-)
-_groups_by_id = Prepared(
-    select(*_GROUP_COLUMNS).where(
-        _groups.directory_id == _directory, among(_groups.id, "ids"), _groups.deleted_at.is_(None)
-    )
-)
-_pairs = Prepared(
-    select(_members.group_id, _members.user_id).where(
-        _members.directory_id == _directory,
-        among(_members.group_id, "groups"),
-        among(_members.user_id, "members"),
-    )
-)
-_edge_pairs = Prepared(
-    select(_edges.group_id, _edges.child_id).where(
-        _edges.directory_id == _directory, among(_edges.group_id, "groups"), among(_edges.child_id, "members")
-    )
-)
-_pending_pairs = Prepared(
-    select(_pending.group_id, _pending.member_id).where(
-        _pending.directory_id == _directory,
-        among(_pending.group_id, "groups"),
-        among(_pending.member_key, "members"),
-    )
-)
-_all_members = Prepared(
-    select(_members.group_id, _members.user_id).where(
-        _members.directory_id == _directory, among(_members.group_id, "groups")
-    )
-)
-_all_edges = Prepared(
-    select(_edges.group_id, _edges.child_id).where(
-        _edges.directory_id == _directory, among(_edges.group_id, "groups")
-    )
-)
-_all_pending = Prepared(
-    select(_pending.group_id, _pending.member_id).where(
-        _pending.directory_id == _directory, among(_pending.group_id, "groups")
-    )
-)
-_parents = Prepared(
-    select(_edges.group_id, _edges.child_id).where(
-        _edges.directory_id == _directory, among(_edges.child_id, "children")
-    )
-)
-_groups_of_users = Prepared(
-    select(_members.user_id.label("member_id"), *_GROUP_COLUMNS)
-    .join(
-        t.directory_groups,
-        (_groups.directory_id == _members.directory_id) & (_groups.id == _members.group_id),
-    )
-    .where(_members.directory_id == _directory, among(_members.user_id, "users"))
-)
-
-
-def lock_directories(connection: Connection, ids: Iterable[DirectoryId]) -> dict[DirectoryId, Directory]:
-    """Lock live directories against other writers, in id order, and return them.
-
-    One writer per directory at a time is what makes a decision over the working set valid.
-    """
-    rows = _lock_directories.all(connection, {"ids": sorted(ids)})
-    return {directory.id: directory for directory in map(directory_of, rows)}
-
-
-def load_needs(connection: Connection, rows: WorkingSet, needs: Needs) -> None:
-    """Load what `needs` names and the working set does not hold yet."""
-    needs = rows.missing(needs)
-    directory = rows.directory.id
-    _load_groups_of(connection, directory, rows, needs.user_groups)
-    _load_users(connection, directory, rows, (needs.users | needs.members) - rows.users.keys())
-    others = {id_ for id_ in needs.members if rows.users.get(id_) is None}
-    _load_groups(connection, directory, rows, (needs.groups | others) - rows.groups.keys())
-    if needs.user_keys:
-        found = _holders.all(connection, {"directory": directory, "keys": list(needs.user_keys)})
-        rows.user_keys.update(dict.fromkeys(needs.user_keys))
-        rows.user_keys.update({row.user_name_key: row.id for row in found})
-    if needs.pairs:
-        _load_pairs(connection, directory, rows, needs.pairs)
-    if needs.group_members:
-        _load_all_members(connection, directory, rows, needs.group_members)
-    if needs.group_parents:
-        rows.parents.update({id_: set() for id_ in needs.group_parents})
-        found = _parents.all(connection, {"directory": directory, "children": list(needs.group_parents)})
-        for parent, child in found:
-            rows.parents[child].add(parent)
-
-
-def _load_users(connection: Connection, directory: str, rows: WorkingSet, ids: set[str]) -> None:
-    possible = [id_ for id_ in ids if len(id_) == _ID_LENGTH]
-    rows.users.update(dict.fromkeys(ids))
-    if possible:
-        found = _users_by_id.all(connection, {"directory": directory, "ids": possible})
-        rows.users.update({row.id: user_of(row) for row in found})
-
-
-def _load_groups(connection: Connection, directory: str, rows: WorkingSet, ids: set[str]) -> None:
-    possible = [id_ for id_ in ids if len(id_) == _ID_LENGTH]
-    rows.groups.update(dict.fromkeys(ids))
-    if possible:
-        found = _groups_by_id.all(connection, {"directory": directory, "ids": possible})
-        rows.groups.update({row.id: group_of(row) for row in found})
-
-
-def _load_groups_of(connection: Connection, directory: str, rows: WorkingSet, users: set[str]) -> None:
-    if not users:
-        return
-    rows.user_groups.update({id_: set() for id_ in users})
-    for row in _groups_of_users.all(connection, {"directory": directory, "users": list(users)}):
-        rows.user_groups[row.member_id].add(row.id)
-        if row.id not in rows.groups:
-            rows.groups[row.id] = group_of(row)
-
-
-def _load_pairs(connection: Connection, directory: str, rows: WorkingSet, pairs: set[Pair]) -> None:
-    groups = sorted({group for group, _ in pairs})
-    members = sorted({member for _, member in pairs})
-    rows.pairs.update(dict.fromkeys(pairs, False))
-    asked = {"directory": directory, "groups": groups}
-    unknown = [id_ for id_ in members if rows.users.get(id_) is None]
-    if len(unknown) < len(members):
-        _mark(rows, pairs, _pairs.all(connection, asked | {"members": members}))
-    if unknown:
-        _mark(rows, pairs, _edge_pairs.all(connection, asked | {"members": unknown}))
-        keys = [index_key(id_, folded=False) for id_ in unknown]
-        _mark(rows, pairs, _pending_pairs.all(connection, asked | {"members": keys}))
-
-
-def _mark(rows: WorkingSet, pairs: set[Pair], found: Iterable[Sequence[Any]]) -> None:
-    for group, member in found:
-        if (group, member) in pairs:
-            rows.pairs[group, member] = True
-
-
-def _load_all_members(connection: Connection, directory: str, rows: WorkingSet, groups: set[str]) -> None:
-    rows.all_members.update({id_: set() for id_ in groups})
-    for statement in (_all_members, _all_edges, _all_pending):
-        for group, member in statement.all(connection, {"directory": directory, "groups": list(groups)}):
-            rows.all_members[group].add(member)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import msgspec
 from syncline.obs.metrics import CONTENT_TYPE
 from syncline.services.container import Services
 from syncline.web.api.app import ApiApp
+from syncline.web.rates import Rates
 from syncline.web.scim.app import ScimApp
 
 Receive = Callable[[], Awaitable[Any]]
@@ -20,20 +21,26 @@ Asgi = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
 _encode = msgspec.json.Encoder().encode
 
 
-def build_app(services: Services, *, metrics_token: str | None = None) -> Asgi:
-    """Return the application.
+def build_app(
+    services: Services,
+    *,
+    metrics_token: str | None = None,
+    calls: bool = True,
+    rates: Rates | None = None,
+) -> Asgi:
+    """Return the application; without `calls` it knows health and metrics only, as a worker does.
 
-    Metrics are served to whoever presents the token; without one, only to the machine itself.
+    Metrics are served to whoever presents the token; without one, only to the machine itself. Without `rates`
+    nobody is limited.
     """
-    scim, api = ScimApp(services), ApiApp(services)
+    rates = rates or Rates()
+    scim, api = ScimApp(services, rates), ApiApp(services, rates)
 
     async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         path: bytes = scope.get("raw_path") or str(scope["path"]).encode()
-        if path.startswith(b"/scim/"):
-            await scim(scope, receive, send)
-        elif path == b"/health/live":
+        if path == b"/health/live":
             await _answer(send, 200, _encode({"status": "ok"}))
         elif path == b"/health/ready":
             problems = await services.health.problems()
@@ -41,6 +48,10 @@ def build_app(services: Services, *, metrics_token: str | None = None) -> Asgi:
             await _answer(send, 503 if problems else 200, _encode(body))
         elif path == b"/metrics":
             await _metrics(services, scope, send, metrics_token)
+        elif not calls:
+            await _answer(send, 404, _encode({"message": "This is a worker.", "code": "entity_not_found"}))
+        elif path.startswith(b"/scim/"):
+            await scim(scope, receive, send)
         else:
             await api(scope, receive, send)
 

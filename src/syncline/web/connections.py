@@ -45,6 +45,7 @@ class ConnectionLimits:
     idle: float = 75.0
     unread: float = 60.0
     farewell: float = 2.0
+    leaving: float = 0.5
 
 
 class Phase(StrEnum):
@@ -155,6 +156,7 @@ class _Guarded(HttpToolsProtocol):
         self.unread_since: float | None = None
         self.phase = Phase.HEAD
         self.since = self.loop.time()
+        self._leaving = False
 
     def cut(self) -> None:
         """Close at once, whatever has not been sent yet."""
@@ -171,6 +173,27 @@ class _Guarded(HttpToolsProtocol):
         """Forget the connection."""
         self._guard.closed(self)
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Answer what is under way before the connection ends: nobody shall notice that the server stops.
+
+        A connection that waits for a request may have one in the network already, and closing it would reset
+        it unread. It gets a moment, and the answer of what comes in it says that the connection is over.
+        """
+        self._leaving = True
+        if self._is_answering():
+            super().shutdown()
+        else:
+            self.loop.call_later(self._guard.limits.leaving, self._leave)
+
+    def _leave(self) -> None:
+        """Close the connection unless a request has come meanwhile; its answer closes it."""
+        if not self._is_answering():
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.__dict__["cycle"]
+        return cycle is not None and not cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; what is no HTTP, or too much of it, ends the connection with an error."""
@@ -204,6 +227,8 @@ class _Guarded(HttpToolsProtocol):
         if self._head_received > MAX_HEAD and self._head_size() > MAX_HEAD:
             raise self._too_large()
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
         self._wait_for(Phase.BODY)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

@@ -14,6 +14,7 @@ _logger = get_logger(__name__)
 
 STOP_SECONDS = 9.0
 _RETENTION_EVERY = 600.0
+_ERASURES_EVERY = 30.0
 _FIGURES_EVERY = 60.0
 _DOMAINS_EVERY = 30.0
 
@@ -28,7 +29,9 @@ def loops_of(services: Services) -> dict[str, Loop]:
     return {
         "sealer": lambda stop: services.sealer.run(stop),
         "dispatcher": lambda stop: services.dispatcher.run(stop),
+        "sinks": lambda stop: services.sink_dispatcher.run(stop),
         "retention": repeating(_RETENTION_EVERY, lambda: services.retention.run_once()),
+        "erasures": repeating(_ERASURES_EVERY, lambda: services.erasures.resume()),
         "figures": repeating(_FIGURES_EVERY, lambda: services.retention.measure()),
         "domains": repeating(_DOMAINS_EVERY, lambda: services.domains.check_due()),
     }

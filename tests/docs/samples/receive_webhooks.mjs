@@ -2,7 +2,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 
-const secret = process.env.WEBHOOK_SECRET; // whsec_…, as a whole
+// whsec_…, as a whole; while a secret is changed the new and the old one.
+const secrets = process.env.WEBHOOK_SECRET.split(" ");
 const port = Number(process.env.WEBHOOK_PORT ?? 9000);
 const toleranceMs = 180_000;
 const done = new Set(); // in real life: a table with a unique key
@@ -11,10 +12,12 @@ function verified(header, body) {
   const pairs = header.split(",").map((part) => part.trim().split("=", 2));
   const parts = Object.fromEntries(pairs);
   if (!(Math.abs(Date.now() - Number(parts.t)) <= toleranceMs)) return false;
-  const hmac = createHmac("sha256", secret);
-  const expected = hmac.update(`${parts.t}.`).update(body).digest();
   const given = Buffer.from(parts.v1 ?? "", "hex");
-  return given.length === expected.length && timingSafeEqual(given, expected);
+  return secrets.some((secret) => {
+    const hmac = createHmac("sha256", secret);
+    const expected = hmac.update(`${parts.t}.`).update(body).digest();
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  });
 }
 
 function handle(event) {

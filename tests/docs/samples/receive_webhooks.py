@@ -8,7 +8,8 @@ import os
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRET = os.environ["WEBHOOK_SECRET"]  # whsec_…, as a whole
+# whsec_…, as a whole; while a secret is changed the new and the old one.
+SECRETS = os.environ["WEBHOOK_SECRET"].split()
 PORT = int(os.environ.get("WEBHOOK_PORT", "9000"))
 TOLERANCE_MS = 180_000
 
@@ -22,8 +23,8 @@ def verified(header: str, body: bytes) -> bool:
     if not sent.isdecimal() or abs(time.time() * 1000 - int(sent)) > TOLERANCE_MS:
         return False
     signed = sent.encode() + b"." + body
-    expected = hmac.new(SECRET.encode(), signed, "sha256").hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.encode())
+    expected = [hmac.new(secret.encode(), signed, "sha256").hexdigest() for secret in SECRETS]
+    return any(hmac.compare_digest(one.encode(), signature.encode()) for one in expected)
 
 
 def handle(event: dict[str, object]) -> None:

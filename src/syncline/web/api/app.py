@@ -33,13 +33,16 @@ from syncline.web.api import (
     api_keys,
     directories,
     directory_users,
+    erasure,
     events,
     organization_domains,
     organizations,
+    webhook_deliveries,
     webhook_endpoints,
 )
 from syncline.web.api.openapi import document
 from syncline.web.api.routing import Answer, Call, Route, read_query
+from syncline.web.rates import Rates
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -49,8 +52,10 @@ ROUTES: tuple[Route, ...] = (
     *organization_domains.ROUTES,
     *directories.ROUTES,
     *directory_users.ROUTES,
+    *erasure.ROUTES,
     *events.ROUTES,
     *webhook_endpoints.ROUTES,
+    *webhook_deliveries.ROUTES,
     *api_keys.ROUTES,
 )
 """Every call of the API; routing, OpenAPI and the cross-tenant tests are made from it."""
@@ -73,8 +78,9 @@ class _Reply:
 class ApiApp:
     """Serves the routes and the OpenAPI document."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, rates: Rates | None = None) -> None:
         self._services = services
+        self._rates = rates or Rates()
         self._routes = sorted(ROUTES, key=lambda route: sum(part.startswith("{") for part in route.segments))
         self._openapi = _encode(document(ROUTES, version=__version__, base_url=services.kernel.base_url))
 
@@ -106,6 +112,7 @@ class ApiApp:
         method = str(scope["method"]).upper()
         if segments == (OPENAPI_PATH[1:],) and method == "GET":
             return _Reply(200, self._openapi, {})
+        self._rates.address.take(str((scope.get("client") or ("",))[0]))
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -113,6 +120,7 @@ class ApiApp:
             (route, found) for route in self._routes if (found := _match(route, segments)) is not None
         ]
         caller = await self._services.api_keys.authenticate(headers.get("authorization"))
+        self._rates.api_key.take(caller.key_id)
         if not matching:
             raise NotFound("Route", "/" + "/".join(segments))
         chosen = next(((route, found) for route, found in matching if route.method == method), None)
@@ -131,10 +139,18 @@ class ApiApp:
             path=path,
             query=read_query(scope.get("query_string", b"")),
         )
+        self._count(route, call)
         key = headers.get("idempotency-key")
         if method != "POST" or key is None:
             return await self._answer(route, call, raw)
         return await self._once(route, call, raw, key, b"/".join([b"POST", *(s.encode() for s in segments)]))
+
+    def _count(self, route: Route, call: Call) -> None:
+        """Count a call of those that have limits of their own. Raises `RateLimited`."""
+        if route.method == "DELETE" and route.segments[0] == "organizations":
+            self._rates.organization_deletions.take(call.caller.key_id)
+        elif route.segments == ("directory_users",):
+            self._rates.directory_users.take(f"{call.environment_id} {call.text('directory')}")
 
     async def _once(self, route: Route, call: Call, raw: bytes, key: str, address: bytes) -> _Reply:
         async def answer() -> KeptAnswer:

@@ -45,6 +45,19 @@ OF: Mapping[str, Mapping[str, str]] = {
         "roles": "The roles; absent, as roles do not exist yet.",
         "groups": "The groups the person is a direct member of; in lists and reads, not in events.",
     },
+    "Erasure": {
+        "directory_user_id": "The id with which the erasure was asked for.",
+        "state": "`running`, or `complete` once files are rewritten as well.",
+        "erased": "How much was removed.",
+        "finished_at": "When it was complete; null before.",
+    },
+    "ErasedCounts": {
+        "people": "Rows of the person, current and deleted.",
+        "events": "Events that became tombstones.",
+        "delivery_attempts": "Attempts of which answers and errors were removed.",
+        "pending_memberships": "Memberships that waited for the person.",
+        "stored_answers": "Answers that were kept under an idempotency key.",
+    },
     "DirectoryGroup": {
         "idp_id": "The group's id at the provider: `externalId`, else its name.",
         "name": "The displayName.",
@@ -71,6 +84,72 @@ OF: Mapping[str, Mapping[str, str]] = {
         "status": "`enabled` for active and paused endpoints, else `disabled`.",
         "state": "`active`, `paused`, `disabled`, or `gone` after the receiver answered 410.",
         "events": "The types that are sent.",
+        "format": "`workos` for the envelope of the Events API, `cloudevents` for CloudEvents 1.0.",
+        "ordering": (
+            "What waits behind an event that was not taken: `lanes` later events of its directory, `strict` "
+            "all later events, `none` nothing."
+        ),
+        "concurrency": "How many requests may be under way at once, each for other directories.",
+        "directory_ids": "Events of these directories are sent; null where nothing is filtered.",
+        "organization_ids": "Events of these organizations are sent; null where nothing is filtered.",
+        "health": "How deliveries are going.",
+    },
+    "EndpointHealth": {
+        "lag_events": "How many events of the log lie behind the last that was settled.",
+        "lag_seconds": "How long the first of them has been in the log; 0 if there is none.",
+        "waiting": "Deliveries that failed, or wait behind one that did.",
+        "dead": "Deliveries that were given up and can be replayed.",
+        "oldest_waiting_seconds": "How long the event of the oldest waiting delivery has been in the log.",
+        "circuit": "`closed` while events flow; `open` between probes of an endpoint that fails; `probing`.",
+        "failing_since": "When the present row of failures began; null after a success.",
+        "consecutive_failures": "How many failures followed each other.",
+        "last_success_at": "When the receiver took an event last.",
+        "disabled_reason": "Why Syncline disabled the endpoint; null if it did not.",
+        "missed": "The events that retention removed before they were sent; null if there are none.",
+        "recent_attempts": "How many attempts, 500 at most, the next two figures are of; tests do not count.",
+        "success_ratio": "The share of them that succeeded; null without attempts.",
+        "p95_ms": "The time in which 95 of 100 of them ended, in milliseconds; null without attempts.",
+    },
+    "MissedEvents": {
+        "first": "The `sequence` of the first event that was missed.",
+        "last": "That of the last one.",
+        "flagged_at": "When that was noticed.",
+    },
+    "AttemptRequest": {
+        "method": "Always `POST`.",
+        "headers": "The headers that belong to the event and the attempt, without signatures.",
+    },
+    "DeliveryAttempt": {
+        "endpoint_id": "The endpoint it went to.",
+        "event_id": "The event that was sent.",
+        "event": "The type of the event.",
+        "test": "Whether it was a test, whose event stands in no log.",
+        "attempt": "The number of the attempt, from 1.",
+        "outcome": (
+            "`success` for 2xx; `timeout`; `busy` for 429, 502 and 504; `gone` for 410; `failed` otherwise."
+        ),
+        "status": "The status of the answer; null if none came.",
+        "error": "What went wrong, in a sentence; null after a success.",
+        "duration_ms": "How long it took, in milliseconds.",
+        "started_at": "When the request was signed and sent.",
+        "next_attempt_at": "When the event is tried again; null if it is not.",
+        "request": "What is known of the request; its body is the event.",
+        "response": "The beginning of the answer, 2 KiB at most, without what looks like a secret.",
+    },
+    "Delivery": {
+        "event_id": "The event.",
+        "event": "The type of the event.",
+        "directory_id": "The directory it is about; null if none.",
+        "organization_id": "The organization it is about; null if none.",
+        "state": "`waiting` if it will be tried again, `dead` if it was given up.",
+        "attempts": "How often it was tried; 0 for one that waits behind another.",
+        "first_attempt_at": "When it was tried first.",
+        "next_attempt_at": "When it is due; null for one that waits behind another, is due now, or is dead.",
+        "last_error": "What went wrong last, in a sentence.",
+    },
+    "QueuedDeliveries": {
+        "count": "How many deliveries are on their way.",
+        "lost": "How many cannot be sent, because retention removed their events.",
     },
     "Event": {
         "event": "The type.",
@@ -95,7 +174,7 @@ OF: Mapping[str, Mapping[str, str]] = {
 }
 """Fields by the name of the object; they come before what is said everywhere."""
 
-_SAME_AS = {"ManagedDirectoryBody": "Directory"}
+_SAME_AS = {"ManagedDirectoryBody": "Directory", "WebhookEndpointDetails": "WebhookEndpoint"}
 
 
 def meaning(kind: str, name: str) -> str | None:

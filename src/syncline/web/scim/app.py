@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
 
-from syncline.core.errors import Overloaded
+from syncline.core.errors import Overloaded, RateLimited
 from syncline.core.ids import Prefix, bare
 from syncline.core.json import Json
 from syncline.core.model import Cause
@@ -18,6 +18,7 @@ from syncline.core.scim.schema import ResourceKind
 from syncline.obs.logging import get_logger, is_debugging
 from syncline.services.container import Services
 from syncline.services.kernel import DatabaseUnavailable
+from syncline.web.rates import Rates
 from syncline.web.scim.answers import Answer, error_answer, send_answer
 from syncline.web.scim.bulk import BulkStep, run_bulk
 from syncline.web.scim.parameters import Projection, projection, search
@@ -43,8 +44,9 @@ _KINDS = {kind.endpoint[1:]: kind for kind in ResourceKind}
 class ScimApp:
     """Serves SCIM 2.0 at /scim/v2/{directory} and 1.1 at /scim/v1/{directory}."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, rates: Rates | None = None) -> None:
         self._services = services
+        self._rate = (rates or Rates()).scim
         self._resources = ResourceHandlers(services)
         metrics = services.kernel.metrics
         self._in_flight = metrics.requests_in_flight.labels("scim")
@@ -63,6 +65,8 @@ class ScimApp:
             answer = await self._answer(scope, receive, request_id)
         except ScimError as error:
             answer = error_answer(error, is_v1=is_v1)
+        except RateLimited as limited:
+            answer = error_answer(errors.too_many_requests(limited.retry_after), is_v1=is_v1)
         except (Overloaded, DatabaseUnavailable) as error:
             _logger.warning("scim.unavailable", request_id=request_id, error=str(error))
             answer = error_answer(errors.unavailable(_RETRY_AFTER), is_v1=is_v1)
@@ -89,22 +93,36 @@ class ScimApp:
     async def _answer(self, scope: AsgiScope, receive: Receive, request_id: str) -> Answer:
         is_v1, directory_text, segments = read_target(scope)
         headers = read_headers(scope)
-        cause = Cause(request_id)
-        directory = await self._services.scim_access.authenticate(
-            directory_text, headers.get("authorization"), cause
-        )
-        request = ScimRequest(
-            method=str(scope["method"]).upper(),
-            is_v1=is_v1,
-            directory=directory_text,
-            segments=segments,
-            query=read_query(scope.get("query_string", b"")),
-            headers=headers,
-            receive=receive,
-        )
+        method, cause = str(scope["method"]).upper(), Cause(request_id)
+        access, shown = self._services.scim_access, headers.get("authorization")
+        pending = access.pending(directory_text, shown) if _is_write(method, segments) else None
+        if pending is None:
+            directory = await access.authenticate(directory_text, shown, cause)
+        else:
+            directory = pending.directory
         base_url = f"{self._services.kernel.base_url}/scim/{'v1' if is_v1 else 'v2'}/{bare(directory.id)}"
-        _refuse_override(request)
-        return await self._route(request, Context(directory, base_url, is_v1, cause))
+        token = None if pending is None else pending.token
+        try:
+            self._rate.take(directory.id)
+            request = ScimRequest(
+                method=method,
+                is_v1=is_v1,
+                directory=directory_text,
+                segments=segments,
+                query=read_query(scope.get("query_string", b"")),
+                headers=headers,
+                receive=receive,
+            )
+            _refuse_override(request)
+            answer = await self._route(request, Context(directory, base_url, is_v1, cause, token))
+        except (ScimError, RateLimited):
+            if pending is not None:
+                # Nobody may have looked at the token: who may not write is told that, and nothing else.
+                await access.authenticate(directory_text, shown, cause)
+            raise
+        if pending is not None:
+            access.used(pending)
+        return answer
 
     async def _route(self, request: ScimRequest, context: Context) -> Answer:
         match request.segments:
@@ -201,6 +219,16 @@ class ScimApp:
             case ("Schemas", name):
                 return v1.schema_v1(base_url, name) if context.is_v1 else discovery.schema(base_url, name)
         raise errors.no_such_endpoint()
+
+
+def _is_write(method: str, segments: Sequence[str]) -> bool:
+    """Tell whether a request, if it comes to anything, comes to one command for the writer."""
+    match segments:
+        case (name,) if name in _KINDS:
+            return method == "POST"
+        case (name, id_) if name in _KINDS and id_ != ".search":
+            return method in ("PUT", "PATCH", "DELETE")
+    return False
 
 
 def _allow(request: ScimRequest, *methods: str) -> None:

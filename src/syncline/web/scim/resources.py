@@ -37,12 +37,16 @@ View = UserView | GroupView
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every operation of one request shares; `base_url` is the directory's address in its version."""
+    """What every operation of one request shares; `base_url` is the directory's address in its version.
+
+    `token`: the digest of the bearer token, if the writer has to see whether it is live.
+    """
 
     directory: Directory
     base_url: str
     is_v1: bool
     cause: Cause
+    token: str | None = None
 
 
 class ResourceHandlers:
@@ -113,7 +117,9 @@ class ResourceHandlers:
         command: Command = (
             DeleteUser(id_, if_match) if kind is ResourceKind.USER else DeleteGroup(id_, if_match)
         )
-        await self._services.writer.submit(context.directory.scope, command, context.cause)
+        await self._services.writer.submit(
+            context.directory.scope, command, context.cause, token=context.token
+        )
         return Answer(204)
 
     async def search(self, context: Context, kinds: Sequence[ResourceKind], wanted: Search) -> Answer:
@@ -187,6 +193,7 @@ class ResourceHandlers:
             context.cause,
             members=not hidden,
             labels=_shows_labels(shown),
+            token=context.token,
         )
         self._count_quirks(applied.decision.quirks)
         view = applied.view

@@ -1,0 +1,1 @@
+"""Running Syncline for years: poolers, fail-over, backups, retention, erasure."""
