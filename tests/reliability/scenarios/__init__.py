@@ -1,0 +1,1 @@
+"""Scenarios that break real processes; each module registers its own (`tests.reliability.registry`)."""
