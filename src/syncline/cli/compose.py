@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from syncline import faults
 from syncline.config import PREFIX, Mode, Pooler, Settings, SettingsError
@@ -101,16 +103,26 @@ def secret_key(settings: Settings) -> str:
     file = settings.data / KEY_FILE
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if file.exists():
             return file.read_text(encoding="ascii").strip()
-        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-            key = secrets.token_urlsafe(48)
-            opened.write(key)
-            return key
+        return _made_once(file, secrets.token_urlsafe(48))
     except OSError as error:
         raise SettingsError(f"The data folder {settings.data} cannot be used: {error}.") from None
+
+
+def _made_once(file: Path, text: str) -> str:
+    """Make a file for this user alone and return what is in it: of several makers the first wins.
+
+    It gets its name when it is complete, so that nobody reads half of it.
+    """
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=file.parent, prefix=".") as complete:
+        complete.write(text)
+        complete.flush()
+        try:
+            os.link(complete.name, file)
+        except FileExistsError:
+            return file.read_text(encoding="ascii").strip()
+    return text
 
 
 def _now() -> datetime:
