@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import update
 
 from syncline.core.events import GroupDeleted
-from syncline.services.kernel import Kernel
 from syncline.store import tables as t
 from tests.support.deliveries import (
     CREATED,
@@ -21,28 +18,11 @@ from tests.support.deliveries import (
     dispatching,
     with_schedule,
 )
-from tests.support.kernels import kernel, seed
-from tests.support.receiver import Gate, Received, Receiver, Reply, receiver
+from tests.support.kernels import seed
+from tests.support.receiver import Gate, Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B = "directory_A", "directory_B"
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
 
 
 def failing(*statuses: int, when: str = A, then: int = 200) -> Failing:

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
-
-import pytest
 
 from syncline.core.circuit import CircuitState
 from syncline.core.endpoint_options import EndpointOptions
-from syncline.core.retry import Outcome
-from syncline.services.kernel import Kernel
-from tests.support.deliveries import QUICK, Schedule, Stage, dispatching, with_schedule
-from tests.support.kernels import kernel, seed
+from tests.support.deliveries import Schedule, Stage, dispatching, with_schedule
 from tests.support.options import choose, row_of, set_row
-from tests.support.receiver import Gate, Received, Receiver, Reply, receiver
+from tests.support.receiver import Gate, Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 DIRECTORIES = [f"directory_{letter}" for letter in "ABCDEFGHIJ"]
 A, B = DIRECTORIES[:2]
 NEVER = timedelta(hours=1)
-
-
-class Probing:
-    """Repetitions of a delivery are far away, probes are not: they have no time since a first attempt."""
-
-    def __call__(
-        self,
-        attempt: int,
-        *,
-        outcome: Outcome,
-        retry_after: timedelta | None,
-        jitter: float,
-        elapsed: timedelta | None,
-    ) -> timedelta | None:
-        return timedelta(milliseconds=20) if elapsed is None else NEVER
-
-
-PROBING = replace(QUICK, delay=Probing())
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
+# Repetitions of a delivery are far away, probes are not.
+PROBING = with_schedule(Schedule(pause=NEVER, probe=timedelta(milliseconds=20)))
 
 
 async def test_after_five_failures_in_a_row_nothing_more_is_sent_before_the_next_probe(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -18,34 +17,11 @@ from syncline.services.kernel import Kernel
 from tests.support.deliveries import QUICK, Stage, dispatching
 from tests.support.dispatcher_program import short_leased
 from tests.support.kernels import kernel, seed
-from tests.support.receiver import Gate, Received, Receiver, Reply, receiver
+from tests.support.receiver import Gate, Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B, C = "directory_A", "directory_B", "directory_C"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def no_plan_stays() -> Iterator[None]:
-    yield
-    faults.install(None)
 
 
 async def dispatch_until_death(database_url: str, plan: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,37 +10,18 @@ import pytest
 from syncline.services.delivery_disabling import disable
 from syncline.services.endpoints import EndpointChanges, Endpoints
 from syncline.services.events import EventQuery, Events
-from syncline.services.kernel import Kernel
 from syncline.services.sealing import Sealer
 from syncline.store import deliveries
 from syncline.store.database import Connection
 from syncline.store.deliveries import Ending, Progress
 from syncline.store.engine import database_now
 from tests.support.deliveries import CAUSE, QUICK, Stage, dispatching
-from tests.support.kernels import kernel, seed
 from tests.support.options import row_of
-from tests.support.receiver import Receiver, Reply, receiver
+from tests.support.receiver import Receiver, Reply
 from tests.support.waiting import wait_until
 
 A = "directory_A"
 DISABLED = "syncline.webhook_endpoint.disabled"
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
 
 
 async def test_after_five_days_without_a_success_it_is_disabled_and_an_event_says_so(

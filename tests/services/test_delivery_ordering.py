@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-
-import pytest
 
 from syncline.core.endpoint_options import EndpointOptions, Ordering
 from syncline.services.delivery_lanes import slot_of
-from syncline.services.kernel import Kernel
 from tests.support.deliveries import QUICK, Stage, dispatching
-from tests.support.kernels import kernel, seed
 from tests.support.options import choose, row_of
-from tests.support.receiver import Gate, Received, Receiver, Reply, receiver
+from tests.support.receiver import Gate, Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B, C = "directory_A", "directory_B", "directory_C"
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
 
 
 def each_in_a_slot(slots: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,30 +11,11 @@ from workos import WorkOSClient
 from syncline.core.signing import verify_workos
 from syncline.services.endpoint_changes import OptionChanges
 from syncline.services.endpoints import Endpoints
-from syncline.services.kernel import Kernel
 from tests.support.deliveries import CAUSE, CREATED, Stage, dispatching
-from tests.support.kernels import kernel, seed
-from tests.support.receiver import Received, Receiver, Reply, receiver
+from tests.support.receiver import Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A = "directory_A"
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
 
 
 async def test_both_signature_families_verify_with_their_official_libraries(

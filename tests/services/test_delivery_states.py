@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from syncline.services.endpoints import EndpointChanges, Endpoints
-from syncline.services.kernel import Kernel
 from tests.support.deliveries import CAUSE, QUICK, Stage, dispatching
-from tests.support.kernels import kernel, seed
-from tests.support.receiver import Gate, Receiver, Reply, receiver
+from tests.support.receiver import Gate, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B = "directory_A", "directory_B"
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
 
 
 async def test_an_endpoint_that_answers_410_is_sent_nothing_until_it_is_enabled(

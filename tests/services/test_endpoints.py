@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -15,17 +14,11 @@ from syncline.core.wire import WebhookEndpoint
 from syncline.services.endpoints import EndpointChanges, Endpoints
 from syncline.services.kernel import Kernel
 from syncline.store import endpoints as store
-from tests.support.kernels import kernel, seed
+from tests.support.kernels import seed
 
 CAUSE = Cause("request_test")
 TYPES = ["dsync.user.created", "dsync.group.created"]
 URL = "http://127.0.0.1:9/hook"
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from syncline.services.replays import Replays
 from syncline.services.retention import Retention
 from tests.support.deliveries import CAUSE, CREATED, QUICK, Schedule, Stage, dispatching
 from tests.support.kernels import kernel, seed, system_clock
-from tests.support.receiver import Gate, Received, Receiver, Reply, receiver
+from tests.support.receiver import Gate, Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B = "directory_A", "directory_B"
@@ -47,12 +47,6 @@ def clock() -> Clock:
 async def stage(database_url: str, clock: Clock) -> AsyncIterator[Stage]:
     async with kernel(database_url, clock=clock) as made:
         yield Stage(made, (await seed(made)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
 
 
 async def change(stage: Stage, endpoint: WebhookEndpoint, state: str, point: ResumePoint | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,60 +11,19 @@ from syncline import faults
 from syncline.core.endpoint_options import EndpointOptions
 from syncline.core.errors import CursorExpired, NotFound, ValidationFailed
 from syncline.core.events import GroupDeleted
-from syncline.core.retry import Outcome
 from syncline.core.wire import WebhookEndpoint
 from syncline.services.endpoints import EndpointChanges, Endpoints
-from syncline.services.kernel import Kernel
 from syncline.services.replays import Replayed, ReplayRange, Replays
 from syncline.store import log
-from tests.support.deliveries import CAUSE, CREATED, QUICK, Stage, dispatching
-from tests.support.kernels import kernel, seed
+from tests.support.deliveries import CAUSE, CREATED, QUICK, Schedule, Stage, dispatching, with_schedule
+from tests.support.kernels import seed
 from tests.support.options import choose
-from tests.support.receiver import Received, Receiver, Reply, receiver
+from tests.support.receiver import Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B = "directory_A", "directory_B"
-
-
-class DeadAtOnce:
-    """The first failure of a delivery is its last; an open circuit is probed again right away."""
-
-    def __call__(
-        self,
-        attempt: int,
-        *,
-        outcome: Outcome,
-        retry_after: timedelta | None,
-        jitter: float,
-        elapsed: timedelta | None,
-    ) -> timedelta | None:
-        return timedelta(milliseconds=10) if elapsed is None else None
-
-
-DYING = replace(QUICK, delay=DeadAtOnce())
-
-
-@pytest.fixture
-async def within(database_url: str) -> AsyncIterator[Kernel]:
-    async with kernel(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Receiver]:
-    async with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def no_plan_stays() -> Iterator[None]:
-    yield
-    faults.install(None)
+# The first failure of a delivery is its last; an open circuit is probed again right away.
+DYING = with_schedule(Schedule(attempts=1, probe=timedelta(milliseconds=10)))
 
 
 async def delivered(stage: Stage, hooks: Receiver, *directories: str) -> tuple[WebhookEndpoint, list[str]]:

@@ -31,11 +31,6 @@ async def within(database_url: str) -> AsyncIterator[Kernel]:
         yield replace(made, retention=timedelta(days=10))
 
 
-@pytest.fixture
-async def stage(within: Kernel) -> Stage:
-    return Stage(within, (await seed(within)).environment_id)
-
-
 async def emit_at(stage: Stage, recorded_at: datetime, count: int) -> None:
     """Seal events that were recorded at a moment in the past."""
     drafts = [

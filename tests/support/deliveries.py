@@ -31,10 +31,14 @@ CREATED, DELETED = GroupCreated.name, GroupDeleted.name
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule in real time that a test can wait for: the same pause after each of some attempts."""
+    """A schedule in real time that a test can wait for: the same pause after each of some attempts.
+
+    `probe` is the pause before a probe, which has no time since a first attempt; by default the same one.
+    """
 
     pause: timedelta = timedelta(milliseconds=30)
     attempts: int = 1_000
+    probe: timedelta | None = None
 
     def __call__(
         self,
@@ -47,6 +51,8 @@ class Schedule:
     ) -> timedelta | None:
         """Return the pause, or None after the last attempt."""
         assert -1 <= jitter <= 1
+        if elapsed is None and self.probe is not None:
+            return self.probe
         return self.pause if attempt < self.attempts else None
 
 

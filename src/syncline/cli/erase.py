@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Annotated
 
 import msgspec
 import typer
 
-from syncline.cli.compose import configure_logging, open_services
-from syncline.config import load_settings
+from syncline.cli.operator import environment_id, on_services
 from syncline.core import wire
-from syncline.core.errors import NotFound
 from syncline.core.ids import Prefix
 from syncline.core.model import Cause
+from syncline.services.container import Services
 from syncline.services.environments import DEFAULT_NAME
-from syncline.store.migrate import upgrade
 
 
 def erase(
@@ -34,26 +31,17 @@ def erase(
     The id is any that the person has or had in the product view. May be run beside a running Syncline, and
     again after it was interrupted.
     """
-    settings = load_settings()
-    # What is done is the answer; only what goes wrong is told besides.
-    configure_logging(settings.model_copy(update={"log_level": "warning"}))
-    upgrade(settings.database)
 
-    async def run() -> wire.Erasure:
-        async with open_services(settings) as services:
-            found = await services.environments.named(environment)
-            if found is None:
-                raise NotFound("Environment", environment)
-            await services.writer.start()
-            cause = Cause(services.kernel.ids.new(Prefix.REQUEST))
-            try:
-                return await services.erasures.erase(
-                    found.id, directory_user_id, cause, delete=delete, wait=None
-                )
-            finally:
-                await services.close()
+    async def work(services: Services) -> wire.Erasure:
+        owner = await environment_id(services, environment)
+        await services.writer.start()
+        cause = Cause(services.kernel.ids.new(Prefix.REQUEST))
+        try:
+            return await services.erasures.erase(owner, directory_user_id, cause, delete=delete, wait=None)
+        finally:
+            await services.close()
 
-    done = msgspec.to_builtins(asyncio.run(run()))
+    done = msgspec.to_builtins(on_services(work))
     if as_json:
         typer.echo(json.dumps(done))
         return

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncline.config import load_settings
+from syncline.cli.operator import environment_id, on_services
 
 if TYPE_CHECKING:
     from syncline.services.api_keys import ApiKey
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 # Every command loads this module, so what needs the database is imported where it is used.
 DEFAULT_NAME = "default"
 app = typer.Typer(help="Make, list, roll and revoke API keys.", no_args_is_help=True)
-T = TypeVar("T")
 Environment = Annotated[str, typer.Option("--environment", "-e", help="Name of the environment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -38,7 +35,7 @@ def create(
         made = await services.api_keys.create(made_for.id, name, scope or SCOPES)
         return {**_shown(made.key), "value": made.value}
 
-    _print(_run(work), as_json)
+    _print(on_services(work), as_json)
 
 
 @app.command("list")
@@ -47,17 +44,17 @@ def list_(environment: Environment = DEFAULT_NAME, as_json: AsJson = False) -> N
     from syncline.core.paging import MAX_LIMIT, PageRequest
 
     async def work(services: Services) -> list[dict[str, Any]]:
-        environment_id = await _environment(services, environment)
+        owner = await environment_id(services, environment)
         found: list[dict[str, Any]] = []
         request = PageRequest(limit=MAX_LIMIT)
         while True:
-            page = await services.api_keys.list(environment_id, request)
+            page = await services.api_keys.list(owner, request)
             found.extend(_shown(key) for key in page.items)
             if page.after is None:
                 return found
             request = PageRequest(limit=MAX_LIMIT, after=page.after)
 
-    _print(_run(work), as_json)
+    _print(on_services(work), as_json)
 
 
 @app.command()
@@ -65,10 +62,10 @@ def roll(key_id: str, environment: Environment = DEFAULT_NAME, as_json: AsJson =
     """Make a successor of a key; the old one works for another day."""
 
     async def work(services: Services) -> dict[str, Any]:
-        made = await services.api_keys.roll(await _environment(services, environment), key_id)
+        made = await services.api_keys.roll(await environment_id(services, environment), key_id)
         return {**_shown(made.key), "value": made.value}
 
-    _print(_run(work), as_json)
+    _print(on_services(work), as_json)
 
 
 @app.command()
@@ -76,33 +73,10 @@ def revoke(key_id: str, environment: Environment = DEFAULT_NAME, as_json: AsJson
     """Refuse a key from now on."""
 
     async def work(services: Services) -> dict[str, Any]:
-        await services.api_keys.revoke(await _environment(services, environment), key_id)
+        await services.api_keys.revoke(await environment_id(services, environment), key_id)
         return {"id": key_id, "revoked": True}
 
-    _print(_run(work), as_json)
-
-
-async def _environment(services: Services, name: str) -> str:
-    from syncline.core.errors import NotFound
-
-    found = await services.environments.named(name)
-    if found is None:
-        raise NotFound("Environment", name)
-    return found.id
-
-
-def _run(work: Callable[[Services], Awaitable[T]]) -> T:
-    from syncline.cli.compose import open_services
-    from syncline.store.migrate import upgrade
-
-    settings = load_settings()
-    upgrade(settings.database)
-
-    async def run() -> T:
-        async with open_services(settings) as services:
-            return await work(services)
-
-    return asyncio.run(run())
+    _print(on_services(work), as_json)
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from syncline.cli.compose import configure_logging, open_services
+from syncline.cli.operator import environment_id, on_services
 from syncline.cli.output import printable
-from syncline.config import load_settings
 from syncline.core import wire
-from syncline.core.errors import FieldError, NotFound, ValidationFailed
+from syncline.core.errors import FieldError, ValidationFailed
 from syncline.net.sinks.base import Credentials
 from syncline.net.sinks.kafka import KafkaConfig
 from syncline.net.sinks.nats import NatsConfig
@@ -23,13 +21,11 @@ from syncline.net.sinks.ndjson import STDOUT, NdjsonConfig
 from syncline.services.container import Services
 from syncline.services.environments import DEFAULT_NAME
 from syncline.services.sinks import NOW, EventSink, From, NewSink
-from syncline.store.migrate import upgrade
 
 app = typer.Typer(help="Copy the event log to NATS, Kafka or a file.", no_args_is_help=True)
 create = typer.Typer(help="Make a sink.", no_args_is_help=True)
 app.add_typer(create, name="create")
 
-T = TypeVar("T")
 Environment = Annotated[str, typer.Option("--environment", "-e", help="Name of the environment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Name of the sink.")]
@@ -133,10 +129,10 @@ def list_(environment: Environment = DEFAULT_NAME, as_json: AsJson = False) -> N
     """List the sinks of an environment."""
 
     async def work(services: Services) -> list[dict[str, Any]]:
-        found = await services.event_sinks.list(await _environment(services, environment))
+        found = await services.event_sinks.list(await environment_id(services, environment))
         return [_shown(sink) for sink in found]
 
-    _print(_run(work), as_json)
+    _print(on_services(work), as_json)
 
 
 @app.command()
@@ -189,29 +185,9 @@ def _create(new: NewSink, environment: str, as_json: bool) -> None:
 
 def _one(call: Callable[[Services, str], Awaitable[EventSink]], environment: str, as_json: bool) -> None:
     async def work(services: Services) -> dict[str, Any]:
-        return _shown(await call(services, await _environment(services, environment)))
+        return _shown(await call(services, await environment_id(services, environment)))
 
-    _print(_run(work), as_json)
-
-
-async def _environment(services: Services, name: str) -> str:
-    found = await services.environments.named(name)
-    if found is None:
-        raise NotFound("Environment", name)
-    return found.id
-
-
-def _run(work: Callable[[Services], Awaitable[T]]) -> T:
-    settings = load_settings()
-    # Standard output is for the result; the log of a command that works says nothing more than that.
-    configure_logging(settings.model_copy(update={"log_level": "warning"}))
-    upgrade(settings.database)
-
-    async def run() -> T:
-        async with open_services(settings) as services:
-            return await work(services)
-
-    return asyncio.run(run())
+    _print(on_services(work), as_json)
 
 
 def _secret(file: str | None) -> str | None:

@@ -22,6 +22,7 @@ from syncline.services.delivery_slots import Host, Slots, host_of
 from syncline.services.delivery_turn import Shared, Turn
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import SealBroken
+from syncline.services.turns import drain
 from syncline.store import deliveries, sleepers
 from syncline.store.database import Connection, DatabaseUnavailable
 from syncline.store.deliveries import Claim, Due, LeaseLost
@@ -64,7 +65,7 @@ class Dispatcher:
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
-            await self._drain()
+            await drain(self._turns.values(), self._settings.drain_seconds)
 
     async def sweep(self) -> int:
         """Wake endpoints that sleep behind the head of the log and return how many; there must be none."""
@@ -213,13 +214,3 @@ class Dispatcher:
             await self._kernel.database.write(work)
         except DatabaseUnavailable as error:
             _logger.warning("turn.lost_database", endpoint_id=claim.id, error=str(error))
-
-    async def _drain(self) -> None:
-        """Give the turns under way a moment to end, then cut them off: they keep what they have settled."""
-        turns = list(self._turns.values())
-        if not turns:
-            return
-        _, late = await asyncio.wait(turns, timeout=self._settings.drain_seconds)
-        for turn in late:
-            turn.cancel()
-        await asyncio.gather(*late, return_exceptions=True)

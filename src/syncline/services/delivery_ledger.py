@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from syncline.core.circuit import is_given_up, probe_pause
-from syncline.core.ids import Prefix
 from syncline.obs.logging import get_logger
-from syncline.services.delivery_request import Sent
+from syncline.services.delivery_request import Sent, attempt_at
 from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.delivery_sources import Step
 from syncline.services.kernel import Kernel
@@ -120,20 +119,7 @@ class Ledger:
     def note(self, step: Step, sent: Sent, next_due_at: datetime | None) -> None:
         """Put an attempt into the log of attempts."""
         self._unsaved.attempts.append(
-            Attempt(
-                id=self._kernel.ids.new(Prefix.ATTEMPT),
-                position=step.event.position,
-                event_id=step.event.event_id,
-                event_type=step.event.type,
-                attempt=step.number,
-                started_at=sent.started_at,
-                duration_ms=round(sent.duration * 1000),
-                outcome=sent.outcome.value,
-                status=sent.status,
-                error=sent.error,
-                response=sent.response,
-                next_due_at=next_due_at,
-            )
+            attempt_at(self._kernel, step.event, step.event.position, step.number, sent, next_due_at)
         )
 
     def progress(self, cursor: int, replays: Sequence[Replay]) -> Progress:
@@ -172,9 +158,6 @@ class Ledger:
             number,
             outcome=sent.outcome,
             retry_after=sent.retry_after,
-            jitter=self._jitter(),
+            jitter=self._kernel.jitter(),
             elapsed=elapsed,
         )
-
-    def _jitter(self) -> float:
-        return int.from_bytes(self._kernel.random(2), "big") / 32767.5 - 1

@@ -12,12 +12,14 @@ from syncline.core.cloudevents import CONTENT_TYPE as CLOUDEVENTS_TYPE
 from syncline.core.cloudevents import cloud_event
 from syncline.core.endpoint_options import EndpointOptions, PayloadFormat
 from syncline.core.envelope import envelope
+from syncline.core.ids import Prefix
 from syncline.core.retry import Outcome, outcome_of_status, parse_retry_after
 from syncline.core.signing import MAX_SIGNATURES, WORKOS_HEADER, standard_headers, workos_signature
 from syncline.net.http import FailureKind, OutboundFailure, OutboundResponse
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import place
 from syncline.store.endpoints import EndpointSecret
+from syncline.store.parked import Attempt
 
 _DEFAULTS = EndpointOptions()
 
@@ -138,4 +140,24 @@ def _answered(response: OutboundResponse, started_at: datetime, now: datetime) -
         error=None if outcome is Outcome.SUCCESS else f"The endpoint answered {response.status}.",
         response=response.body_prefix or None,
         retry_after=parse_retry_after(retry_after, now) if retry_after else None,
+    )
+
+
+def attempt_at(
+    kernel: Kernel, event: Any, position: int, number: int, sent: Sent, next_due_at: datetime | None
+) -> Attempt:
+    """Return what the log of attempts keeps of a request; `event` has the attributes of a row of the log."""
+    return Attempt(
+        id=kernel.ids.new(Prefix.ATTEMPT),
+        position=position,
+        event_id=event.event_id,
+        event_type=event.type,
+        attempt=number,
+        started_at=sent.started_at,
+        duration_ms=round(sent.duration * 1000),
+        outcome=sent.outcome.value,
+        status=sent.status,
+        error=sent.error,
+        response=sent.response,
+        next_due_at=next_due_at,
     )

@@ -23,12 +23,12 @@ from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.delivery_slots import Slots, host_of
 from syncline.services.delivery_sources import Sources, Step
 from syncline.services.kernel import Kernel
+from syncline.services.turns import persistently
 from syncline.store import deliveries, endpoints
-from syncline.store.database import Connection, DatabaseUnavailable, T
+from syncline.store.database import Connection, T
 from syncline.store.deliveries import Claim, Ending, Saved
 
 _logger = get_logger(__name__)
-_DATABASE_PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,13 +297,12 @@ class Turn:
 
     async def _persistently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a transaction while the database is away, as long as the lease lasts."""
-        while True:
-            try:
-                return await call()
-            except DatabaseUnavailable:
-                if self._stop.is_set() or self._time() + self._settings.send_seconds > self._lease_ends:
-                    raise
-                await asyncio.sleep(_DATABASE_PAUSE)
+        return await persistently(
+            call,
+            lambda: (
+                not self._stop.is_set() and self._time() + self._settings.send_seconds <= self._lease_ends
+            ),
+        )
 
     def _now(self) -> datetime:
         """Return the database's time, as far as it is known without asking."""

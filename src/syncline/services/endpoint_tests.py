@@ -10,7 +10,7 @@ from syncline.core.event_samples import DIRECTORY_ID, ORGANIZATION_ID, NoSample,
 from syncline.core.ids import Prefix
 from syncline.core.wire import DeliveryAttempt
 from syncline.obs.logging import get_logger
-from syncline.services.delivery_request import open_secrets, send
+from syncline.services.delivery_request import attempt_at, open_secrets, send
 from syncline.services.endpoint_deliveries import attempt_of
 from syncline.services.endpoint_shapes import now_of, required
 from syncline.services.kernel import Kernel
@@ -69,20 +69,7 @@ class EndpointTests:
             sent = await send(self._kernel, endpoint.endpoint_url, opened, event, 1, endpoint.options)
         finally:
             self._under_way -= 1
-        attempt = Attempt(
-            id=self._kernel.ids.new(Prefix.ATTEMPT),
-            position=OUTSIDE_THE_LOG,
-            event_id=event.event_id,
-            event_type=event.type,
-            attempt=1,
-            started_at=sent.started_at,
-            duration_ms=round(sent.duration * 1000),
-            outcome=sent.outcome.value,
-            status=sent.status,
-            error=sent.error,
-            response=sent.response,
-            next_due_at=None,
-        )
+        attempt = attempt_at(self._kernel, event, OUTSIDE_THE_LOG, 1, sent, None)
         await self._kernel.database.write(
             lambda connection: self._record(connection, environment_id, endpoint_id, attempt)
         )

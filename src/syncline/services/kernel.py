@@ -49,6 +49,10 @@ class Kernel:
     # The same for event sinks, which are told whether or not there are webhook endpoints.
     logged: Signal = field(default_factory=Signal)
 
+    def jitter(self) -> float:
+        """Return a random number between -1 and 1, to spread repetitions."""
+        return int.from_bytes(self.random(2), "big") / 32767.5 - 1
+
     async def commit(self, environment_id: str, work: Work[T]) -> T:
         """Run a writing transaction that may append events of one environment, then have them sealed.
 

@@ -14,6 +14,7 @@ from syncline.obs.logging import get_logger
 from syncline.services.kernel import Kernel
 from syncline.services.sink_settings import SinkSettings
 from syncline.services.sink_turn import SinkTurn
+from syncline.services.turns import drain
 from syncline.store import sinks
 from syncline.store.database import Connection, DatabaseUnavailable
 from syncline.store.deliveries import LeaseLost
@@ -50,7 +51,7 @@ class SinkDispatcher:
             for task in (listener, stopper):
                 task.cancel()
             await asyncio.gather(listener, stopper, return_exceptions=True)
-            await self._drain()
+            await drain(self._tasks.values(), self._settings.drain_seconds)
 
     async def _loop(self, stop: asyncio.Event) -> None:
         time = asyncio.get_running_loop().time
@@ -139,15 +140,6 @@ class SinkDispatcher:
             self._kernel.metrics.loop_errors.labels("sink turn").inc()
             _logger.exception("sink.turn_failed", sink_id=claim.id)
             await turn.give_up(error)
-
-    async def _drain(self) -> None:
-        tasks = list(self._tasks.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=self._settings.drain_seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
 
     async def measure(self) -> None:
         """Feed the figures about sinks. Raises `DatabaseUnavailable`."""

@@ -18,6 +18,7 @@ import msgspec
 
 from syncline import faults
 from syncline.core.envelope import envelope
+from syncline.core.events import OWN_PREFIX
 from syncline.net.sinks.base import (
     ConfigRefused,
     Credentials,
@@ -32,19 +33,17 @@ from syncline.obs.logging import get_logger
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import SealBroken, place
 from syncline.services.sink_settings import SinkSettings
+from syncline.services.turns import persistently
 from syncline.store import log, sinks
-from syncline.store.database import Connection, DatabaseUnavailable, T
+from syncline.store.database import Connection, T
 from syncline.store.sinks import Progress, SinkRow, Trouble
 
 _logger = get_logger(__name__)
 # How far one read of the log may look for the wanted types.
 _READ_POSITIONS = 10_000
-_DATABASE_PAUSE = 0.25
 _FIRST_BATCH = 100
 # Parts of the time allowed for a batch beyond which batches shrink, and below which they grow.
 _SLOW_SHARE, _FAST_SHARE = 0.25, 0.1
-OWN_TYPES = "syncline."
-"""Types that begin with this are sent only where they are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +228,7 @@ class SinkTurn:
 
     async def _back_off(self, failure: SinkFailure) -> None:
         failures = 1 if self._published else self._claim.consecutive_failures + 1
-        pause = self._settings.pause(failures, self._jitter())
+        pause = self._settings.pause(failures, self._kernel.jitter())
 
         def work(connection: Connection) -> None:
             now = self._settings.now(connection)
@@ -263,16 +262,9 @@ class SinkTurn:
 
     async def _persistently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a transaction while the database is away and the lease lasts."""
-        while True:
-            try:
-                return await call()
-            except DatabaseUnavailable:
-                if self._time() + self._settings.publish_seconds > self._lease_ends:
-                    raise
-                await asyncio.sleep(_DATABASE_PAUSE)
-
-    def _jitter(self) -> float:
-        return int.from_bytes(self._kernel.random(2), "big") / 32767.5 - 1
+        return await persistently(
+            call, lambda: self._time() + self._settings.publish_seconds <= self._lease_ends
+        )
 
 
 def wants(sink: SinkRow, type_: str, directory_id: str | None) -> bool:
@@ -283,7 +275,7 @@ def wants(sink: SinkRow, type_: str, directory_id: str | None) -> bool:
     if sink.events:
         if type_ not in sink.events:
             return False
-    elif type_.startswith(OWN_TYPES):
+    elif type_.startswith(OWN_PREFIX):
         return False
     return not sink.directories or directory_id in sink.directories
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from syncline.core.circuit import CircuitState
 from syncline.core.ids import Prefix, make_id, new_ulid
 from syncline.store import tables as t
 from syncline.store.endpoints import MISSED
@@ -69,7 +70,7 @@ def start(connection: Connection, environment_id: str, endpoint_id: str) -> None
             consecutive_failures=0,
             failed_attempts=0,
             failing_since=None,
-            circuit="closed",
+            circuit=CircuitState.CLOSED,
             circuit_step=0,
             disabled_reason=None,
         )

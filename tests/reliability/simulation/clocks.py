@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.reliability.registry import Context, Result, scenario
 from tests.reliability.simulation.plan import Deed, Plan, make_focused_plan
-from tests.reliability.simulation.simulate import Simulator
+from tests.reliability.simulation.simulate import judged_seeds
 from tests.reliability.simulation.world import World
 
 _SKEWS = (0.0, 600.0, -600.0)
@@ -43,17 +43,4 @@ def skewed_plan(seed: int) -> Plan:
 )
 def wrong_clocks(context: Context) -> Result:
     """Run seeds with wrong clocks on the virtual clock."""
-    count = context.pick(short=10, full=500)
-    simulator = Simulator()
-    problems: list[str] = []
-    requests = 0
-    for seed in range(context.seed, context.seed + count):
-        verdict = simulator.plan(skewed_plan(seed), kind=WrongClocks)
-        requests += verdict.requests
-        problems += [f"seed {seed}: {problem}" for problem in verdict.problems]
-    return Result.judged(
-        f"{count} seeds with wrong clocks, {requests} requests, {len(problems)} problems",
-        problems,
-        seeds=count,
-        requests=requests,
-    )
+    return judged_seeds(context, skewed_plan, WrongClocks, "with wrong clocks, {} requests")

@@ -11,7 +11,7 @@ from syncline.services.keyring import Keyring
 from tests.reliability.registry import Context, Result, scenario
 from tests.reliability.simulation.plan import Deed, Plan, make_focused_plan
 from tests.reliability.simulation.processes import Process
-from tests.reliability.simulation.simulate import Simulator
+from tests.reliability.simulation.simulate import judged_seeds
 from tests.reliability.simulation.world import SECRET_KEY, World
 
 _NEW_KEY = "the next key of the operator, long enough as well"
@@ -53,17 +53,4 @@ def rotating_plan(seed: int) -> Plan:
 )
 def rotations(context: Context) -> Result:
     """Run seeds with rotations; receivers that know one live secret only must be content too."""
-    count = context.pick(short=10, full=500)
-    simulator = Simulator()
-    problems: list[str] = []
-    requests = 0
-    for seed in range(context.seed, context.seed + count):
-        verdict = simulator.plan(rotating_plan(seed), kind=Rotating)
-        requests += verdict.requests
-        problems += [f"seed {seed}: {problem}" for problem in verdict.problems]
-    return Result.judged(
-        f"{count} seeds with rotations, {requests} requests verified, {len(problems)} problems",
-        problems,
-        seeds=count,
-        requests=requests,
-    )
+    return judged_seeds(context, rotating_plan, Rotating, "with rotations, {} requests verified")

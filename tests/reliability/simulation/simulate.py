@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from tests.reliability.registry import Context, Result
 from tests.reliability.simulation.clock import Stuck, VirtualLoop, run
 from tests.reliability.simulation.database import MemoryStore
 from tests.reliability.simulation.judge import judge
@@ -69,6 +70,24 @@ class Simulator:
             hashlib.sha256(receipts.encode()).hexdigest()[:16],
             world.watch.trace,
         )
+
+
+def judged_seeds(context: Context, make: Callable[[int], Plan], kind: type[World], about: str) -> Result:
+    """Run a scenario's seeds in its kind of world; `about` says of what, with a place for the requests."""
+    count = context.pick(short=10, full=500)
+    simulator = Simulator()
+    problems: list[str] = []
+    requests = 0
+    for seed in range(context.seed, context.seed + count):
+        verdict = simulator.plan(make(seed), kind=kind)
+        requests += verdict.requests
+        problems += [f"seed {seed}: {problem}" for problem in verdict.problems]
+    return Result.judged(
+        f"{count} seeds {about.format(requests)}, {len(problems)} problems",
+        problems,
+        seeds=count,
+        requests=requests,
+    )
 
 
 def run_seeds(seeds: Sequence[int], processes: int | None = None) -> Iterator[Verdict]:
