@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from syncline.cli.compose import configure_logging, ensure_default, open_services, parse_parts
+from syncline.cli.listener import leave, listen
 from syncline.config import Settings, SettingsError
 from syncline.obs.logging import get_logger
 from syncline.services.container import Services
@@ -123,6 +124,7 @@ async def _serve(
     _logger.info("listening", address=address)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await leave(listener)
     server.should_exit = True
     await serving
     stopping.cancel()
@@ -153,15 +155,9 @@ def _rates(settings: Settings) -> Rates:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
+        return listen(host, port)
     except OSError as error:
         raise SettingsError(
             f"Cannot listen on {host}:{port}: {error.strerror or error}. "
             "Set SYNCLINE_HOST and SYNCLINE_PORT (or SYNCLINE_WORKER_PORT), or stop what listens there."
         ) from None
-    listener.setblocking(False)
-    return listener

@@ -45,7 +45,9 @@ class ConnectionLimits:
     idle: float = 75.0
     unread: float = 60.0
     farewell: float = 2.0
+    # While the server stops: for the next request of a connection, and for the first of one just made.
     leaving: float = 0.5
+    arriving: float = 2.0
 
 
 class Phase(StrEnum):
@@ -184,7 +186,9 @@ class _Guarded(HttpToolsProtocol):
         if self._is_answering():
             super().shutdown()
         else:
-            self.loop.call_later(self._guard.limits.leaving, self._leave)
+            limits = self._guard.limits
+            seconds = limits.arriving if self.phase is Phase.HEAD else limits.leaving
+            self.loop.call_later(seconds, self._leave)
 
     def _leave(self) -> None:
         """Close the connection unless a request has come meanwhile; its answer closes it."""
