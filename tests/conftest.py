@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from tests.support import parts, postgres
 from tests.support.databases import ENGINE_KINDS, EngineKind, PostgresDatabases, SqliteDatabases
 
 _NODE_FOLDER = Path(__file__).parent / "node"
+
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    # Else each of the hundreds of processes that tests start compiles every module anew, as this one does.
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # A slow machine must not fail a property, so there is no deadline per example. Continuous integration tries
 # more examples and always the same ones: a red run can be repeated.

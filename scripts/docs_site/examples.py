@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import convert
 from msgspec.structs import asdict, replace
 
+from scripts.docs_site import attribute_examples, history_examples, import_examples, role_examples
 from syncline.core import wire
 from syncline.core.envelope import envelope
 from syncline.core.events import CATALOG, OWN_PREFIX, Event, builtins
@@ -31,6 +32,7 @@ GROUP_ID = "directory_group_01KA0Z2C4E6G8J0M2P4R6T8V0X"
 TOKEN_ID = "directory_token_01KA0YQ3D5F7H9K1M3P5R7T9V1"
 ENDPOINT_ID = "we_01KA0YR5F7H9K1M3P5R7T9V1X3"
 KEY_ID = "key_01KA0YN8C0E2G4J6M8P0R2T4V6"
+RECONCILIATION_ID = "reconciliation_01KA0Z5D7F9H1K3M5P7R9T1V3X"
 EVENT_ID = "event_01KA0Z3W8M6Q4T2R9X7V5B3N1A"
 
 PATH_IDS: Mapping[str, str] = {
@@ -41,10 +43,19 @@ PATH_IDS: Mapping[str, str] = {
     "directory_groups": GROUP_ID,
     "webhook_endpoints": ENDPOINT_ID,
     "api_keys": KEY_ID,
+    "attributes": attribute_examples.ATTRIBUTE_ID,
+    "imports": import_examples.IMPORT_ID,
 }
 """What stands for `{id}` in the address of an example, by the first segment."""
 
-OTHER_IDS: Mapping[str, str] = {"token_id": TOKEN_ID, "external_id": "cust-42"}
+OTHER_IDS: Mapping[str, str] = {
+    "token_id": TOKEN_ID,
+    "external_id": "cust-42",
+    **role_examples.PATHS,
+    "version": "1",
+    "reconciliation_id": RECONCILIATION_ID,
+    "alias_id": import_examples.ALIAS_ID,
+}
 
 _T0 = datetime(2026, 3, 2, 8, 15, 0, 120_000, UTC)
 _T1 = _T0 + timedelta(minutes=6, seconds=44)
@@ -94,7 +105,9 @@ USER = wire.DirectoryUser(
     username="mira.voss@northwind.example",
     state="active",
     raw_attributes={},
-    custom_attributes={},
+    custom_attributes={"department_name": "Logistics"},
+    role=wire.RoleSlug(slug=role_examples.SLUG),
+    roles=[wire.RoleSlug(slug=role_examples.SLUG)],
     created_at=_MADE,
     updated_at=_CHANGED,
 )
@@ -173,6 +186,39 @@ DELIVERY = wire.Delivery(
     next_attempt_at=ATTEMPT.next_attempt_at,
     last_error=ATTEMPT.error,
 )
+FINDING = wire.ReconciliationFinding(
+    id="finding_30000000015P7R9T1V3XZ2B4D6",
+    class_="stale_profile",
+    line=2,
+    app_id="4711",
+    matched_by="email",
+    directory_user_id=USER_ID,
+    idp_id=USER.idp_id,
+    email=USER.email,
+    reason=None,
+    differences=[wire.FindingDifference(field="job_title", app="Trainee", directory="Planner")],
+    candidates=[],
+    lines=[],
+    outcome=None,
+    settled_at=None,
+)
+RECONCILIATION = wire.Reconciliation(
+    id=RECONCILIATION_ID,
+    directory_id=DIRECTORY_ID,
+    state="complete",
+    source="upload",
+    taken_at=_CHANGED,
+    rows=25,
+    counts=wire.ReconciliationCounts(
+        gone_but_active=0, wrong_role=0, missing=0, stale_profile=1, extra=0, ambiguous=0, changed_since=0
+    ),
+    progress=wire.ReconciliationProgress(done=50, total=50),
+    corrections=[],
+    problems=[],
+    error=None,
+    created_at=_CHANGED,
+    finished_at=_CHANGED,
+)
 _BARE = DIRECTORY_ID.removeprefix("directory_")
 
 _ANSWERS: Mapping[type[Any], Any] = {
@@ -186,6 +232,15 @@ _ANSWERS: Mapping[type[Any], Any] = {
     wire.DeliveryAttempt: ATTEMPT,
     wire.Delivery: DELIVERY,
     QueuedDeliveries: QueuedDeliveries(count=3),
+    wire.DirectoryMembership: wire.DirectoryMembership(
+        group=GROUP,
+        direct=False,
+        shown=True,
+        path=[
+            wire.MembershipStep(id="directory_group_01KA0Z2D5F7H9K1M3P5R7T9V1X", name="Night shift"),
+            wire.MembershipStep(id=GROUP_ID, name="Dispatch"),
+        ],
+    ),
     wire.Erasure: wire.Erasure(
         id=f"erasure_{_BARE}",
         directory_id=DIRECTORY_ID,
@@ -197,11 +252,40 @@ _ANSWERS: Mapping[type[Any], Any] = {
         created_at="2026-01-15T12:00:00.000Z",
         finished_at="2026-01-15T12:00:02.000Z",
     ),
+    wire.Reconciliation: RECONCILIATION,
+    wire.ReconciliationResult: wire.ReconciliationResult(
+        **asdict(replace(RECONCILIATION, counts=replace(RECONCILIATION.counts, missing=1, stale_profile=0))),
+        findings=[
+            replace(
+                FINDING,
+                id="finding_20000000015P7R9T1V3XZ2B4D6",
+                class_="missing",
+                line=None,
+                app_id=None,
+                matched_by=None,
+                differences=[],
+            )
+        ],
+    ),
+    wire.ReconciliationCorrection: wire.ReconciliationCorrection(
+        class_="gone_but_active",
+        state="complete",
+        emitted=2,
+        skipped={},
+        requested_at=_CHANGED,
+        finished_at=_CHANGED,
+    ),
+    wire.ReconciliationFinding: FINDING,
     PullQueued: PullQueued(),
+    **role_examples.ANSWERS,
+    **attribute_examples.ANSWERS,
+    **import_examples.ANSWERS,
+    **history_examples.ANSWERS,
     ManagedDirectoryBody: convert(
         {
             **builtins(DIRECTORY),
             "inactive_users": "delete",
+            "membership": "direct",
             "scim": {
                 "endpoint": f"{BASE_URL}/scim/v2/{_BARE}",
                 "endpoint_v1": f"{BASE_URL}/scim/v1/{_BARE}",
@@ -302,9 +386,11 @@ _BY_TYPE: Mapping[type[Any], Any] = {
     wire.DirectoryGroup: GROUP,
     wire.Organization: ORGANIZATION,
     wire.OrganizationDomain: DOMAIN,
+    wire.Role: role_examples.ROLE,
     datetime: _T0,
     Directory: _DIRECTORY,
 }
+_STEPS = ("created", "updated", "deleted")
 _AS_LEFT: Mapping[str, dict[str, Any]] = {
     "dsync.deleted": {"directory": replace_dataclass(_DIRECTORY, state=DirectoryState.DELETING)},
     "dsync.user.deleted": {"user": replace(USER, state="inactive")},
@@ -312,6 +398,7 @@ _AS_LEFT: Mapping[str, dict[str, Any]] = {
         "reason": "no_success_for_five_days",
         "failing_since": _T0 - timedelta(days=5),
     },
+    **{f"organization_role.{what}": {"role": role_examples.OWN_ROLE} for what in _STEPS},
     "organization_domain.verified": {"domain": replace(DOMAIN, state="verified")},
     "organization_domain.verification_failed": {"domain": replace(DOMAIN, state="failed")},
 }

@@ -59,7 +59,7 @@ async def test_creating_a_directory_shows_addresses_and_the_token_once(here: Api
     answer = await here.call("POST", "/directories", wanted(here, inactive_users="keep"))
     assert answer.status_code == 201
     made: dict[str, Any] = answer.json()
-    assert made.keys() == KEYS | {"inactive_users", "scim"}
+    assert made.keys() == KEYS | {"inactive_users", "membership", "scim"}
     assert (made["state"], made["inactive_users"]) == ("validating", "keep")
     ulid = made["id"].removeprefix("directory_")
     token = made["scim"].pop("bearer_token")

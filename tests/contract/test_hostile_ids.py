@@ -13,6 +13,20 @@ from tests.support.api import Api, api
 BODIES: dict[tuple[str, str], object] = {
     ("PUT", "/organizations/{id}"): {"name": "Acme"},
     ("PATCH", "/directories/{id}"): {"name": "People"},
+    ("PUT", "/directories/{id}/attribute_map"): {"sources": {}},
+    ("POST", "/directories/{id}/reconcile"): {"users": []},
+    ("POST", "/directories/{id}/reconciliations/{reconciliation_id}/rows"): {"users": []},
+    ("POST", "/directories/{id}/reconciliations/{reconciliation_id}/correct"): {"class": "missing"},
+    ("PUT", "/directories/{id}/role_rules"): {"rules": []},
+    ("POST", "/directories/{id}/role_rules/preview"): {"rules": []},
+    ("PUT", "/authorization/roles/{slug}/permissions"): {"permissions": []},
+    ("POST", "/authorization/roles/{slug}/permissions"): {"slug": "read"},
+    ("POST", "/authorization/organizations/{organization_id}/roles"): {"name": "Auditor"},
+    ("PUT", "/authorization/organizations/{organization_id}/roles/{own_slug}/permissions"): {
+        "permissions": []
+    },
+    ("POST", "/authorization/organizations/{organization_id}/roles/{own_slug}/permissions"): {"slug": "read"},
+    ("PUT", "/authorization/organizations/{organization_id}/role_priority"): {"slugs": []},
     ("POST", "/webhook_endpoints/{id}/replay"): {"dead": True},
 }
 WITH_IDS = [route for route in ROUTES if "{" in route.path]

@@ -69,6 +69,15 @@ def test_every_resource(node_sdk: Path, database_url: str) -> None:
         "groups": ["Dispatch", "Planning"],
         "groupsOfUser": 2,
         "group": True,
+        "roles": ["Chief", "EnvironmentRole", ["planner", "member"], ["a"], ["a", "b"]],
+        "ownRoles": [
+            "OrganizationRole",
+            "Reads",
+            ["y", "z"],
+            ["planner", "org-auditor", "member"],
+            ["EnvironmentRole", "OrganizationRole", "EnvironmentRole"],
+        ],
+        "roleEvents": [*[["role.updated", "planner"]] * 3, ["organization_role.deleted", "org-auditor"]],
         "events": ["organization.created", *["dsync.user.created"] * 3, *["organization.created"] * 3],
         "errors": ["NotFoundException", "UnprocessableEntityException", "UnauthorizedException"],
     }

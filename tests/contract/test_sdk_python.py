@@ -235,6 +235,91 @@ class RecordingSink(WebhookSink):
         return await super()._receive(request)
 
 
+def test_roles_of_the_environment_and_of_an_organization(world: World) -> None:
+    roles, organization = world.client.authorization, world.tenant.organization_id
+    [member] = roles.list_environment_roles().data
+    assert (member.slug, member.type.value) == ("member", "EnvironmentRole")
+    made = roles.create_environment_role(slug="planner", name="Planner", description="Plans")
+    assert roles.get_environment_role("planner") == made
+    assert made.resource_type_slug == "organization"
+    changed = roles.update_environment_role("planner", name="Chief", description=None)
+    assert (changed.name, changed.description) == ("Chief", None)
+    assert roles.set_environment_role_permissions("planner", permissions=["a"]).permissions == ["a"]
+    assert roles.add_environment_role_permission("planner", body_slug="b").permissions == ["a", "b"]
+    own = roles.create_organization_role(organization, name="Auditor", slug="org-auditor")
+    assert own.type.value == "OrganizationRole"
+    assert roles.create_organization_role(organization, name="Night").slug.startswith("org-night-")
+    assert roles.get_organization_role(organization, "org-auditor") == own
+    assert roles.get_organization_role(organization, "planner").slug == "planner"
+    applying = [role.slug for role in roles.list_organization_roles(organization).data]
+    assert (applying[:2], applying[3:]) == (["planner", "org-auditor"], ["member"])
+    assert roles.update_organization_role(organization, "org-auditor", name="Reader").name == "Reader"
+    set_ = roles.set_organization_role_permissions(organization, "org-auditor", permissions=["x"])
+    assert set_.permissions == ["x"]
+    added = roles.add_organization_role_permission(organization, "org-auditor", body_slug="y")
+    assert added.permissions == ["x", "y"]
+    roles.remove_organization_role_permission(organization, "org-auditor", "x")
+    assert roles.get_organization_role(organization, "org-auditor").permissions == ["y"]
+    roles.delete_organization_role(organization, "org-auditor")
+    with pytest.raises(NotFoundError):
+        roles.get_organization_role(organization, "org-auditor")
+    with pytest.raises(ConflictError) as taken:
+        roles.create_environment_role(slug="planner", name="x")
+    assert taken.value.code == "role_slug_conflict"
+    with pytest.raises(UnprocessableEntityError):
+        roles.create_environment_role(slug="No Slug", name="x")
+    kinds = ["role.created", "role.updated", "organization_role.deleted"]
+
+    def told() -> list[Any]:
+        return seen(world.client.events.list_events(events=kinds).auto_paging_iter())
+
+    # Events get their places a moment after the calls.
+    eventually(lambda: len(told()) == 5, "the events of five calls")
+    assert [event.event for event in told()] == [kinds[0], *[kinds[1]] * 3, kinds[2]]
+    assert (told()[-1].data.slug, told()[-1].data.permissions) == ("org-auditor", ["y"])
+
+
+def test_people_show_their_roles(world: World) -> None:
+    roles, directory = world.client.authorization, world.tenant.directory_id
+    for slug in ("admin", "planner"):
+        roles.create_environment_role(slug=slug, name=slug.title())
+    conditions = {"admin": "Planning", "planner": "Dispatch"}
+    rules = [
+        {"condition": {"kind": "group_name", "operator": "equals", "value": name}, "role": role}
+        for role, name in conditions.items()
+    ]
+    answer = httpx.put(
+        f"{world.live.url}/directories/{directory}/role_rules",
+        json={"rules": rules, "mode": "multiple"},
+        headers={"Authorization": f"Bearer {world.tenant.api_key}"},
+    )
+    assert answer.status_code == 200
+
+    def shown() -> dict[str, list[str]]:
+        page = world.client.directory_sync.list_users(directory=directory, limit=100)
+        return {str(user.email): [role.slug for role in user.roles or []] for user in page.data}
+
+    wanted = {
+        "user0@northwind.example": ["admin", "planner"],
+        "user1@northwind.example": ["member"],
+        "user2@northwind.example": ["member"],
+    }
+    eventually(lambda: shown() == wanted, "everybody is evaluated")
+    first = world.client.directory_sync.list_users(directory=directory, limit=100).data[-1]
+    assert first.role is not None
+    assert first.role.slug == "admin"
+
+    def told() -> list[Any]:
+        events = world.client.events.list_events(events=["dsync.user.updated"]).auto_paging_iter()
+        return [event.data for event in seen(events)]
+
+    eventually(lambda: len(told()) == 3, "each is announced")
+    assert [[role.slug for role in data.roles] for data in told()] == [
+        ["admin", "planner"],
+        *[["member"]] * 2,
+    ]
+
+
 def test_a_wrong_key_is_an_authentication_error(world: World) -> None:
     begun = time.monotonic()
     with pytest.raises(AuthenticationError):

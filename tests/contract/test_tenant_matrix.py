@@ -21,13 +21,27 @@ _PREFIXES = {
     "directory_groups": "directory_group",
     "webhook_endpoints": "we",
     "api_keys": "key",
+    "attributes": "attribute",
+    "imports": "import",
 }
 _NOBODY = "01KA0YPX7B9D1F3H5K7M9Q1S3T"
 _BODIES: dict[str, dict[str, object]] = {
     "PUT /organizations/{id}": {"name": "Taken over"},
     "PATCH /directories/{id}": {"name": "Taken over"},
+    "PUT /directories/{id}/attribute_map": {"sources": {}},
     "PATCH /webhook_endpoints/{id}": {"status": "disabled"},
     "POST /webhook_endpoints/{id}/replay": {"dead": True},
+    "PUT /directories/{id}/role_rules": {"rules": []},
+    "POST /directories/{id}/role_rules/preview": {"rules": []},
+    "PUT /authorization/roles/{slug}/permissions": {"permissions": []},
+    "POST /authorization/roles/{slug}/permissions": {"slug": "taken:over"},
+    "POST /authorization/organizations/{organization_id}/roles": {"name": "Taken over"},
+    "PUT /authorization/organizations/{organization_id}/roles/{own_slug}/permissions": {"permissions": []},
+    "POST /authorization/organizations/{organization_id}/roles/{own_slug}/permissions": {"slug": "x"},
+    "PUT /authorization/organizations/{organization_id}/role_priority": {"slugs": ["member"]},
+    "POST /directories/{id}/reconcile": {"users": []},
+    "POST /directories/{id}/reconciliations/{reconciliation_id}/rows": {"users": []},
+    "POST /directories/{id}/reconciliations/{reconciliation_id}/correct": {"class": "missing"},
 }
 
 
@@ -69,25 +83,69 @@ def two(database_url: str) -> Iterator[Two]:
             "id"
         ]
         made.foreign["api_keys"] = made.call(theirs, "GET", "/api_keys").json()["data"][0]["id"]
+        made.foreign["attributes"] = made.call(theirs, "POST", "/attributes", {"key": "pool"}).json()["id"]
         made.foreign["token"] = made.call(
             theirs, "GET", f"/directories/{theirs.directory_id}/bearer_tokens"
         ).json()["data"][0]["id"]
+        made.foreign["reconciliation"] = made.call(
+            theirs, "POST", f"/directories/{theirs.directory_id}/reconcile", {"users": []}
+        ).json()["id"]
+        made.foreign["imports"] = made.call(theirs, "POST", "/imports", {"source": "records"}).json()["id"]
+        made.foreign["alias"] = made.call(
+            theirs, "POST", f"/directories/{theirs.directory_id}/scim_aliases", {"path": "/old/scim"}
+        ).json()["id"]
+        made.foreign["role"] = "planner"
+        _give_roles(made, {"Authorization": f"Bearer {theirs.scim_token}"}, user)
         yield made
 
 
+def _give_roles(two: Two, scim: dict[str, str], user: str) -> None:
+    """Give the second tenant roles of both kinds, rules, and a change that a floor holds."""
+    theirs = two.theirs
+    own = f"/authorization/organizations/{theirs.organization_id}/roles"
+    for path, slug in (("/authorization/roles", "planner"), (own, "org-planner")):
+        assert two.call(theirs, "POST", path, {"slug": slug, "name": "Planner"}).status_code == 201
+        body = {"permissions": ["routes:edit"]}
+        assert two.call(theirs, "PUT", f"{path}/{slug}/permissions", body).status_code == 200
+    condition = {"kind": "group_name", "operator": "equals", "value": "Night shift"}
+    rules = {
+        "rules": [{"condition": condition, "role": "planner"}],
+        "floors": [{"role": "planner", "minimum": 1}],
+    }
+    directory = f"/directories/{theirs.directory_id}"
+    assert two.call(theirs, "PUT", f"{directory}/role_rules", rules).status_code == 200
+    base = f"{two.live.url}/scim/v2/{theirs.directory_key}/Groups"
+    group = {"displayName": "Night shift", "members": [{"value": user}]}
+    passing = httpx.post(base, json=group, headers=scim).json()["id"]
+    assert httpx.delete(f"{base}/{passing}", headers=scim).status_code == 204
+    two.foreign["held"] = two.call(theirs, "GET", f"{directory}/held_changes").json()["data"][0]["id"]
+
+
 def filled(route: Route, ids: dict[str, str]) -> str:
-    path = route.path.replace("{id}", ids[route.segments[0]]).replace("{token_id}", ids["token"])
+    path = route.path.replace("{token_id}", ids["token"])
+    if "{id}" in path:
+        path = path.replace("{id}", ids[route.segments[0]])
+    path = path.replace("{reconciliation_id}", ids["reconciliation"])
+    path = path.replace("{version}", "1").replace("{alias_id}", ids["alias"])
+    path = path.replace("{organization_id}", ids["organizations"]).replace("{held_id}", ids["held"])
+    path = path.replace("{slug}", ids["role"]).replace("{own_slug}", f"org-{ids['role']}")
+    path = path.replace("{permission}", "routes:edit")
     return path.replace("{external_id}", "theirs")
 
 
 def told(answer: httpx.Response) -> tuple[int, str]:
     """Status and text, with every id made equal."""
-    return answer.status_code, re.sub(r"[a-z_]+_[0-9A-HJKMNP-TV-Z]{26}", "ID", answer.text)
+    text = re.sub(r"[a-z_]+_[0-9A-HJKMNP-TV-Z]{26}", "ID", answer.text)
+    return answer.status_code, re.sub(r"\b(org-)?(planner|nobody)\b", "SLUG", text)
 
 
 def test_every_route_answers_a_foreign_id_as_one_that_never_was(two: Two) -> None:
     nobody = {kind: f"{prefix}_{_NOBODY}" for kind, prefix in _PREFIXES.items()}
     nobody["token"] = f"directory_token_{_NOBODY}"
+    nobody["held"] = f"held_{_NOBODY}"
+    nobody["role"] = "nobody"
+    nobody["alias"] = f"scim_alias_{_NOBODY}"
+    nobody["reconciliation"] = f"reconciliation_{_NOBODY}"
     tried = 0
     for route in ROUTES:
         if "{" not in route.path:

@@ -15,7 +15,7 @@ import jsonschema_rs
 import pytest
 from workos import WorkOSClient
 
-from scripts.docs_site import api, examples, providers
+from scripts.docs_site import api, attribute_examples, examples, import_examples, providers, role_examples
 from scripts.docs_site.api import Operation
 from syncline.core.events import CATALOG, OWN_PREFIX
 from syncline.core.json import stringify
@@ -64,7 +64,13 @@ def customer(operation: Operation, live: Live, request: pytest.FixtureRequest) -
         shared: Customer = request.getfixturevalue("reader")
         return shared
     tenant = live.tenant(operation_id(operation))
-    return Customer(tenant.api_key, _real_ids(live, tenant))
+    ids = _real_ids(live, tenant)
+    if operation.route.path.endswith(("/rows", "/start")):
+        # Calls of a roster that is still coming.
+        ids[examples.RECONCILIATION_ID] = _open_reconciliation(live, tenant)
+    if operation.route.path == "/imports/{id}/retry":
+        ids[import_examples.IMPORT_ID] = _failed_import(live, tenant)
+    return Customer(tenant.api_key, ids)
 
 
 @pytest.mark.parametrize("operation", api.operations(), ids=operation_id)
@@ -121,15 +127,61 @@ def _real_ids(live: Live, tenant: Tenant) -> dict[str, str]:
             examples.KEY_ID: made("/api_keys", {"name": "spare"}),
             examples.TOKEN_ID: client.get(f"/directories/{directory}/bearer_tokens").json()["data"][0]["id"],
         }
+        for slug in (role_examples.SLUG, "dispatcher"):
+            made("/authorization/roles", {"slug": slug, "name": slug.title()})
+        own_roles = f"/authorization/organizations/{organization}/roles"
+        made(own_roles, {"slug": role_examples.OWN_SLUG, "name": "Auditor"})
+        permissions = {"permissions": [role_examples.PERMISSION]}
+        for role in (f"/authorization/roles/{role_examples.SLUG}", f"{own_roles}/{role_examples.OWN_SLUG}"):
+            assert client.put(f"{role}/permissions", json=permissions).status_code == 200
+        condition = {"kind": "group_name", "operator": "equals", "value": "Night shift"}
+        rules = {
+            "rules": [{"condition": condition, "role": role_examples.SLUG}],
+            "floors": [{"role": role_examples.SLUG, "minimum": 1}],
+        }
+        assert client.put(f"/directories/{directory}/role_rules", json=rules).status_code == 200
         base = f"{live.url}/scim/v2/{tenant.directory_key}"
         headers = {"Authorization": f"Bearer {tenant.scim_token}"}
         email = {"value": "mira@northwind.example", "primary": True, "type": "work"}
         person = httpx.post(f"{base}/Users", json={"userName": "mira", "emails": [email]}, headers=headers)
+        # Whoever is the last planner keeps the role: a change that waits for somebody.
+        night = {"displayName": "Night shift", "members": [{"value": person.json()["id"]}]}
+        passing = httpx.post(f"{base}/Groups", json=night, headers=headers).json()["id"]
+        assert httpx.delete(f"{base}/Groups/{passing}", headers=headers).status_code == 204
+        held = client.get(f"/directories/{directory}/held_changes").json()["data"]
+        ids[role_examples.HELD_ID] = held[0]["id"]
         group = {"displayName": "Dispatch", "members": [{"value": person.json()["id"]}]}
         assert httpx.post(f"{base}/Groups", json=group, headers=headers).status_code == 201
+        roster = {"users": [{"email": "mira@northwind.example", "job_title": "Trainee"}]}
+        ids[examples.RECONCILIATION_ID] = made(f"/directories/{directory}/reconcile", roster)
+        named = {"key": "department_name", "sources": [{"path": "department", "transforms": ["trim"]}]}
+        ids[attribute_examples.ATTRIBUTE_ID] = made("/attributes", named)
+        own = {"sources": {"email": ['emails[type eq "work"].value', "$email"]}}
+        assert client.put(f"/directories/{directory}/attribute_map", json=own).status_code == 200
+        ids[import_examples.IMPORT_ID] = made("/imports", {"source": "records"})
+        old_path = {"path": f"/old/{directory}"}
+        ids[import_examples.ALIAS_ID] = made(f"/directories/{directory}/scim_aliases", old_path)
         ids[examples.USER_ID] = client.get("/directory_users").json()["data"][0]["id"]
         ids[examples.GROUP_ID] = client.get("/directory_groups").json()["data"][0]["id"]
         return ids
+
+
+def _failed_import(live: Live, tenant: Tenant) -> str:
+    """An import of a source that does not accept the key."""
+    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {tenant.api_key}"}) as client:
+        asked = {"source": "workos", "base_url": live.url, "api_key": "sk_of_nobody"}
+        made = str(client.post("/imports", json=asked).json()["id"])
+        eventually(lambda: client.get(f"/imports/{made}").json()["state"] == "failed", "an import to fail")
+        return made
+
+
+def _open_reconciliation(live: Live, tenant: Tenant) -> str:
+    answer = httpx.post(
+        f"{live.url}/directories/{tenant.directory_id}/reconcile",
+        json={"upload": True},
+        headers={"Authorization": f"Bearer {tenant.api_key}"},
+    )
+    return str(answer.json()["id"])
 
 
 def _sent(command: str, key: str) -> tuple[int, str]:
@@ -193,6 +245,9 @@ def test_an_example_of_a_person_is_what_a_real_one_looks_like(live: Live) -> Non
     tenant = live.tenant("events")
     base = f"{live.url}/scim/v2/{tenant.directory_key}"
     headers = {"Authorization": f"Bearer {tenant.scim_token}"}
+    rules = f"{live.url}/directories/{tenant.directory_id}/role_rules"
+    key = {"Authorization": f"Bearer {tenant.api_key}"}
+    assert httpx.put(rules, json={"rules": []}, headers=key).is_success
     mira = httpx.post(f"{base}/Users", json={"userName": "mira@northwind.example"}, headers=headers).json()[
         "id"
     ]

@@ -32,6 +32,35 @@ seen.groups = groups.map((group) => group.name).sort();
 seen.groupsOfUser = (await workos.directorySync.getUser(users.at(-1).id)).groups.length;
 seen.group = (await workos.directorySync.getGroup(groups[0].id)).id === groups[0].id;
 
+const roles = workos.authorization;
+await roles.createEnvironmentRole({ slug: "planner", name: "Planner" });
+const own = await roles.createOrganizationRole(organization, { slug: "org-auditor", name: "Auditor" });
+const chief = await roles.updateEnvironmentRole("planner", { name: "Chief" });
+seen.roles = [
+  chief.name,
+  (await roles.getEnvironmentRole("planner")).type,
+  (await roles.listEnvironmentRoles()).data.map((role) => role.slug),
+  (await roles.setEnvironmentRolePermissions("planner", { permissions: ["a"] })).permissions,
+  (await roles.addEnvironmentRolePermission("planner", { permissionSlug: "b" })).permissions,
+];
+await roles.setOrganizationRolePermissions(organization, "org-auditor", { permissions: ["x", "y"] });
+await roles.addOrganizationRolePermission(organization, "org-auditor", { permissionSlug: "z" });
+await roles.removeOrganizationRolePermission(organization, "org-auditor", { permissionSlug: "x" });
+seen.ownRoles = [
+  own.type,
+  (await roles.updateOrganizationRole(organization, "org-auditor", { description: "Reads" })).description,
+  (await roles.getOrganizationRole(organization, "org-auditor")).permissions,
+  (await roles.listOrganizationRoles(organization)).data.map((role) => role.slug),
+  (await workos.organizations.listOrganizationRoles({ organizationId: organization })).data.map((role) => role.type),
+];
+await roles.deleteOrganizationRole(organization, "org-auditor");
+// Events get their places a moment after the calls.
+const deadline = Date.now() + 10_000;
+do {
+  const page = await workos.events.listEvents({ events: ["role.updated", "organization_role.deleted"] });
+  seen.roleEvents = page.data.map((event) => [event.event, event.data.slug]);
+} while (seen.roleEvents.length < 4 && Date.now() < deadline);
+
 const events = [];
 let after;
 do {

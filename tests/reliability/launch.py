@@ -259,8 +259,10 @@ def _shorten_lease() -> None:
     from datetime import timedelta
 
     from syncline.services import container
+    from syncline.services.apply import Writer
     from syncline.services.delivery import Dispatcher
     from syncline.services.delivery_settings import DispatchSettings
+    from syncline.services.imports import Imports
     from syncline.services.kernel import Kernel
 
     def made(kernel: Kernel, settings: DispatchSettings | None = None, **more: Any) -> Dispatcher:
@@ -268,7 +270,11 @@ def _shorten_lease() -> None:
         paced = replace(settings or DispatchSettings(), lease=lease, send_seconds=float(seconds) / 2)
         return Dispatcher(kernel, paced, **more)
 
+    def imports(kernel: Kernel, writer: Writer) -> Imports:
+        return Imports(kernel, writer, hold=timedelta(seconds=float(seconds)))
+
     setattr(container, "Dispatcher", made)  # noqa: B010 - the name is not exported
+    setattr(container, "Imports", imports)  # noqa: B010
 
 
 if __name__ == "__main__":

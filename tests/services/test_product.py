@@ -31,7 +31,10 @@ async def users(here: DirectoryWorld, page: PageRequest | None = None, **query: 
 
 
 async def groups(here: DirectoryWorld, page: PageRequest | None = None, **query: str) -> list[str]:
-    found = await here.services.product.groups(here.environment, page or ascending(), **query)
+    directory, user = query.get("directory"), query.get("user")
+    found = await here.services.product.groups(
+        here.environment, page or ascending(), directory=directory, user=user
+    )
     return [group.name for group in found.items]
 
 

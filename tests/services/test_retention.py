@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from syncline.core.ids import Prefix
+from syncline.core.ids import Prefix, make_id, new_ulid
 from syncline.core.model import EventDraft
 from syncline.services.endpoints import EndpointChanges, Endpoints
 from syncline.services.kernel import Kernel
@@ -19,6 +20,7 @@ from syncline.store import log, parked, upkeep
 from syncline.store import tables as t
 from syncline.store.database import Connection
 from syncline.store.jsontext import load
+from syncline.store.types import to_ms
 from tests.support.deliveries import CAUSE, CREATED, Stage, dispatching
 from tests.support.kernels import kernel, seed
 from tests.support.receiver import receiver
@@ -109,11 +111,36 @@ async def test_an_endpoint_that_missed_events_is_flagged_and_goes_on_behind_the_
 
 
 async def test_attempts_are_kept_for_a_week_and_failures_for_a_month(stage: Stage) -> None:
-    now = stage.kernel.clock()
     ages = [(1, "success"), (8, "success"), (8, "failed"), (29, "timeout"), (31, "failed")]
+    endpoints = [await stage.endpoint(f"https://example.invalid/{name}") for name in ("one", "other")]
+    for endpoint in endpoints:
+        await attempted(stage, endpoint.id, ages)
+    assert await Retention(stage.kernel).run_once() == 4
+    for endpoint in endpoints:
+        assert sorted(attempt.position for attempt in await stage.attempts(endpoint)) == [0, 2, 3]
+
+
+async def test_more_old_attempts_than_a_batch_go_from_every_endpoint(stage: Stage) -> None:
+    endpoints = [await stage.endpoint(f"https://example.invalid/{number}") for number in range(3)]
+    for endpoint in endpoints:
+        await attempted(stage, endpoint.id, [(8, "success"), (8, "failed")] * 700 + [(1, "success")])
+    assert await Retention(stage.kernel).run_once() == 2_100
+    assert await Retention(stage.kernel).run_once() == 0
+
+
+async def test_attempts_of_an_endpoint_that_is_gone_do_not_stay(stage: Stage) -> None:
+    """They are found through the endpoints that have attempts, not through those that there are."""
+    await attempted(stage, "we_01KA0YR5F7H9K1M3P5R7T9V1X3", [(31, "failed"), (31, "success")])
+    assert await Retention(stage.kernel).run_once() == 2
+    assert await Retention(stage.kernel).run_once() == 0
+
+
+async def attempted(stage: Stage, endpoint_id: str, ages: Sequence[tuple[int, str]]) -> None:
+    """Write down attempts of an endpoint: how many days ago, and how they ended."""
+    now = stage.kernel.clock()
     rows = [
         parked.Attempt(
-            id=stage.kernel.ids.new(Prefix.ATTEMPT),
+            id=make_id(Prefix.ATTEMPT, new_ulid(to_ms(now - timedelta(days=days)), os.urandom(10))),
             position=number,
             event_id="event_1",
             event_type=CREATED,
@@ -128,12 +155,9 @@ async def test_attempts_are_kept_for_a_week_and_failures_for_a_month(stage: Stag
         )
         for number, (days, outcome) in enumerate(ages)
     ]
-    endpoint = await stage.endpoint("https://example.invalid/hook")
     await stage.kernel.database.write(
-        lambda connection: parked.record(connection, stage.environment_id, endpoint.id, rows)
+        lambda connection: parked.record(connection, stage.environment_id, endpoint_id, rows)
     )
-    await Retention(stage.kernel).run_once()
-    assert [attempt.position for attempt in await stage.attempts(endpoint)] == [0, 2, 3]
 
 
 async def test_stored_answers_are_kept_for_a_day(stage: Stage) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from syncline.core.commands import Command, CreateGroup, CreateUser, DeleteUser, PatchUser
@@ -17,7 +18,7 @@ from syncline.core.scim.schema import ResourceKind
 from syncline.services.apply import Applied
 from syncline.services.container import Services
 from syncline.store import log
-from tests.support.kernels import Seeded, kernel, seed
+from tests.support.kernels import Seeded, kernel, seed, system_clock
 
 CAUSE = Cause("request_01KA0Z3W8M6Q4T2R9X7V5B3N1A", "key_7", "api", "tests")
 
@@ -79,10 +80,12 @@ class DirectoryWorld:
 
 @asynccontextmanager
 async def directory_world(
-    database_url: str, policy: InactiveUsers = InactiveUsers.DELETE
+    database_url: str,
+    policy: InactiveUsers = InactiveUsers.DELETE,
+    clock: Callable[[], datetime] = system_clock,
 ) -> AsyncIterator[DirectoryWorld]:
     """A started writer over one seeded, linked directory."""
-    async with kernel(database_url) as parts:
+    async with kernel(database_url, clock=clock) as parts:
         services = Services(parts)
         await services.writer.start()
         yield DirectoryWorld(services, await seed(parts, inactive_users=policy))

@@ -19,6 +19,7 @@ from syncline.obs.metrics import Metrics
 from syncline.services.idsource import IdSource
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import Keyring
+from syncline.store import roles
 from syncline.store import tables as t
 from syncline.store.engine import open_database
 
@@ -108,6 +109,7 @@ async def seed(
                 "settings": "{}",
             }
             connection.execute(insert(t.environments), values | times)
+            roles.add_default(connection, environment, now)
         connection.execute(
             insert(t.organizations),
             {

@@ -12,7 +12,10 @@ from syncline import __version__
 from syncline.cli.client import CommandFailed
 from syncline.cli.consumer import check_receiver as _check_receiver
 from syncline.cli.events import app as _events
+from syncline.cli.import_ import app as _import
 from syncline.cli.listen import listen as _listen
+from syncline.cli.mirror import mirror as _mirror
+from syncline.cli.reconcile import reconcile as _reconcile
 from syncline.cli.trigger import trigger as _trigger
 from syncline.cli.webhooks import app as _webhooks
 from syncline.config import SettingsError, load_settings
@@ -98,8 +101,11 @@ def doctor() -> None:
 # Commands that talk to a running Syncline; their modules import what costs time when they are used.
 app.command()(_listen)
 app.command()(_trigger)
+app.command()(_reconcile)
 app.command()(_check_receiver)
+app.command()(_mirror)
 app.add_typer(_events, name="events")
+app.add_typer(_import, name="import")
 app.add_typer(_webhooks, name="webhooks")
 
 

@@ -177,6 +177,62 @@ async def _domain_deleted(sandbox: Sandbox) -> Matches:
     return _with_id(domain["id"])
 
 
+@_recipe("role.created", "creates a role of the environment and deletes it")
+async def _role_created(sandbox: Sandbox) -> Matches:
+    return _of_role(await _spare_role(sandbox))
+
+
+@_recipe("role.updated", "creates a role of the environment, gives it a permission and deletes it")
+async def _role_updated(sandbox: Sandbox) -> Matches:
+    return _of_role(await _spare_role(sandbox, permission="sandbox:use"))
+
+
+@_recipe("role.deleted", "creates a role of the environment and deletes it")
+async def _role_deleted(sandbox: Sandbox) -> Matches:
+    return _of_role(await _spare_role(sandbox))
+
+
+@_recipe("organization_role.created", "creates a role of the sandbox organization and deletes it")
+async def _organization_role_created(sandbox: Sandbox) -> Matches:
+    return _of_role(await _spare_organization_role(sandbox))
+
+
+@_recipe(
+    "organization_role.updated",
+    "creates a role of the sandbox organization, gives it a permission and deletes it",
+)
+async def _organization_role_updated(sandbox: Sandbox) -> Matches:
+    return _of_role(await _spare_organization_role(sandbox, permission="sandbox:use"))
+
+
+@_recipe("organization_role.deleted", "creates a role of the sandbox organization and deletes it")
+async def _organization_role_deleted(sandbox: Sandbox) -> Matches:
+    return _of_role(await _spare_organization_role(sandbox))
+
+
+def _of_role(slug: str) -> Matches:
+    return lambda data: data.get("slug") == slug
+
+
+async def _spare_role(sandbox: Sandbox, permission: str | None = None) -> str:
+    """Make a role of the environment and delete it again, so that nothing is left; return its slug."""
+    return await _passing_role(sandbox, "/authorization/roles", f"sandbox-{secrets.token_hex(4)}", permission)
+
+
+async def _spare_organization_role(sandbox: Sandbox, permission: str | None = None) -> str:
+    organization = await sandbox.organization()
+    path = f"/authorization/organizations/{organization['id']}/roles"
+    return await _passing_role(sandbox, path, f"org-sandbox-{secrets.token_hex(4)}", permission)
+
+
+async def _passing_role(sandbox: Sandbox, path: str, slug: str, permission: str | None) -> str:
+    await sandbox.api("POST", path, {"slug": slug, "name": f"{NAME} {slug[-8:]}"})
+    if permission is not None:
+        await sandbox.api("POST", f"{path}/{slug}/permissions", {"slug": permission})
+    await sandbox.api("DELETE", f"{path}/{slug}")
+    return slug
+
+
 async def _add(sandbox: Sandbox, group: Mapping[str, Any], user: Mapping[str, Any]) -> None:
     value = [{"value": user["id"]}]
     await sandbox.patch(f"/Groups/{group['id']}", {"op": "add", "path": "members", "value": value})

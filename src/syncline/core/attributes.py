@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from syncline.core.json import Json
+from syncline.core.json import Json, stringify
+from syncline.core.model import Mapped, UserRecord
 from syncline.core.scim.schema import ENTERPRISE_URN
 from syncline.core.text import looks_like_email
 
 
-@dataclass(frozen=True, slots=True)
-class StandardAttributes:
-    """What the product view shows of a person; None where the source has nothing."""
+class StandardAttributes(NamedTuple):
+    """What the product view shows of everybody at the top level; None where the source has nothing."""
 
     idp_id: str
     email: str | None
@@ -22,21 +22,10 @@ class StandardAttributes:
     name: str | None
     job_title: str | None
     emails: list[Json]
-    display_name: str | None
-    employee_type: str | None
-    department_name: str | None
-    division_name: str | None
-    cost_center_name: str | None
-    employee_number: str | None
-    organization: str | None
-    manager_id: str | None
-    manager_name: str | None
 
 
 def standard_attributes(document: Mapping[str, Json], *, resource_id: str) -> StandardAttributes:
     """Return the standard attributes of a normalized user document; `resource_id` is its SCIM id."""
-    enterprise = _object(document.get(ENTERPRISE_URN))
-    manager = _object(enterprise.get("manager"))
     first_name, last_name = _names(document)
     return StandardAttributes(
         idp_id=idp_id(document, resource_id),
@@ -46,29 +35,126 @@ def standard_attributes(document: Mapping[str, Json], *, resource_id: str) -> St
         last_name=last_name,
         name=_full_name(document, first_name, last_name),
         job_title=_text(document.get("title")),
-        emails=[
-            {
-                "primary": entry.get("primary") is True,
-                "type": _text(entry.get("type")),
-                "value": _text(entry.get("value")),
-            }
-            for entry in _entries(document.get("emails"))
-        ],
-        display_name=_text(document.get("displayName")),
-        employee_type=_text(document.get("userType")),
-        department_name=_text(enterprise.get("department")),
-        division_name=_text(enterprise.get("division")),
-        cost_center_name=_text(enterprise.get("costCenter")),
-        employee_number=_text(enterprise.get("employeeNumber")),
-        organization=_text(enterprise.get("organization")),
-        manager_id=_text(manager.get("value")),
-        manager_name=_text(manager.get("displayName")),
+        emails=emails(document),
     )
+
+
+def product_attributes(
+    document: Mapping[str, Json], mapped: Mapped | None, resource_id: str
+) -> dict[str, Json]:
+    """Return every attribute that the product view shows of a person, standard and custom, by key.
+
+    `mapped` is what the directory's map made of the person, None without one; `resource_id` the SCIM id.
+    """
+    found = standard_attributes(document, resource_id=resource_id)
+    shown: dict[str, Json] = {
+        "idp_id": found.idp_id,
+        "email": found.email,
+        "first_name": found.first_name,
+        "last_name": found.last_name,
+        "name": found.name,
+        "emails": found.emails,
+        "job_title": found.job_title,
+        "username": found.username,
+        "state": state(document),
+    }
+    return shown if mapped is None else shown | dict(mapped.standard) | dict(mapped.custom)
+
+
+def same_mapped(one: Mapped | None, other: Mapped | None) -> bool:
+    """Tell whether two outcomes of a map say the same as JSON, where `true` is not 1."""
+    if one is None or other is None:
+        return one is other
+    return _same(one.standard, other.standard) and _same(one.custom, other.custom)
+
+
+def attribute_changes(before: UserRecord, after: UserRecord) -> dict[str, tuple[Json, Json]]:
+    """Return what the product view shows differently of a person: old and new value by key.
+
+    A key that is missing and one that is null are the same (`api.md` §4). Roles are no attributes.
+    """
+    if before.document is after.document and before.mapped is after.mapped:
+        return {}
+    old = product_attributes(before.document, before.mapped, before.id)
+    new = product_attributes(after.document, after.mapped, after.id)
+    return {
+        key: (old.get(key), new.get(key))
+        for key in (*old, *(key for key in new if key not in old))
+        if not same_value(old.get(key), new.get(key))
+    }
+
+
+def same_value(one: Json, other: Json) -> bool:
+    """Tell whether two values are the same as JSON: `true` is not 1, but 1 is 1.0."""
+    if one is other:
+        return True
+    if one != other or isinstance(one, bool) != isinstance(other, bool):
+        return False
+    return not isinstance(one, (dict, list)) or stringify(one) == stringify(other)
+
+
+def _same(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    if one != other:
+        return False
+    # What is equal to a text is that text.
+    return all(value.__class__ is str or same_value(value, other[key]) for key, value in one.items())
+
+
+def state(document: Mapping[str, Json]) -> str:
+    """Return `active` or `inactive`; who says nothing is active."""
+    return "inactive" if document.get("active") is False else "active"
+
+
+def emails(document: Mapping[str, Json]) -> list[Json]:
+    """Return all e-mail addresses in the form of the API."""
+    return [
+        {
+            "primary": entry.get("primary") is True,
+            "type": _text(entry.get("type")),
+            "value": _text(entry.get("value")),
+        }
+        for entry in _entries(document.get("emails"))
+    ]
+
+
+def addresses(document: Mapping[str, Json]) -> list[Json]:
+    """Return all postal addresses in the form of the API (`api.md` §6.1)."""
+    return [
+        {
+            "type": _text(entry.get("type")),
+            "street_address": _text(entry.get("streetAddress")),
+            "locality": _text(entry.get("locality")),
+            "region": _text(entry.get("region")),
+            "postal_code": _text(entry.get("postalCode")),
+            "country": _text(entry.get("country")),
+            "raw_address": _text(entry.get("formatted")),
+            "primary": entry.get("primary") is True,
+        }
+        for entry in _entries(document.get("addresses"))
+    ]
+
+
+def phone_numbers(document: Mapping[str, Json]) -> list[Json]:
+    """Return all phone numbers in the form of the API (`api.md` §6.1)."""
+    return [
+        {
+            "value": _text(entry.get("value")),
+            "display": _text(entry.get("display")),
+            "type": _text(entry.get("type")),
+            "primary": entry.get("primary") is True,
+        }
+        for entry in _entries(document.get("phoneNumbers"))
+    ]
 
 
 def idp_id(document: Mapping[str, Json], resource_id: str) -> str:
     """Return the id under which the provider knows a person: `externalId`, else the SCIM id."""
     return _text(document.get("externalId")) or resource_id
+
+
+def manager_of(document: Mapping[str, Json]) -> str | None:
+    """Return what names a person's manager: an id, or whatever the provider sends instead."""
+    return _text(_object(_object(document.get(ENTERPRISE_URN)).get("manager")).get("value"))
 
 
 def email(document: Mapping[str, Json]) -> str | None:
@@ -89,6 +175,21 @@ def email(document: Mapping[str, Json]) -> str | None:
         return usable[0][1]
     user_name = (_text(document.get("userName")) or "").strip()
     return user_name if looks_like_email(user_name) else None
+
+
+def first_name(document: Mapping[str, Json]) -> str | None:
+    """Return the given name; where both names are missing, the full name up to its first space."""
+    return _names(document)[0]
+
+
+def last_name(document: Mapping[str, Json]) -> str | None:
+    """Return the family name; where both names are missing, the full name behind its first space."""
+    return _names(document)[1]
+
+
+def name(document: Mapping[str, Json]) -> str | None:
+    """Return the formatted name, else the display name, else given and family name."""
+    return _full_name(document, *_names(document))
 
 
 def _names(document: Mapping[str, Json]) -> tuple[str | None, str | None]:
@@ -118,3 +219,20 @@ def _object(value: Json) -> dict[str, Json]:
 
 def _entries(value: Json) -> list[dict[str, Json]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+SELECTIONS: Mapping[str, Callable[[Mapping[str, Json]], Json]] = {
+    "$email": email,
+    "$emails": emails,
+    "$addresses": addresses,
+    "$phone_numbers": phone_numbers,
+    "$first_name": first_name,
+    "$last_name": last_name,
+    "$name": name,
+    "$username": lambda document: _text(document.get("userName")),
+    "$display_name": lambda document: _text(document.get("displayName")),
+    "$job_title": lambda document: _text(document.get("title")),
+    "$state": state,
+    "$manager_id": manager_of,
+}
+"""What Syncline selects from a normalized document itself, under the name that maps use for it."""

@@ -87,7 +87,8 @@ Command = (
 class Decision:
     """What a command came to: the record after it and, for a user, the groups the user is in.
 
-    `user` and `group` are None after a deletion. `parked` counts members that are not known yet.
+    `user` and `group` are None after a deletion. `parked` counts members that are not known yet. `silent`:
+    nobody is told, because those who would be know it already (an import).
     """
 
     user: UserRecord | None = None
@@ -96,3 +97,4 @@ class Decision:
     changed: bool = False
     parked: int = 0
     quirks: frozenset[str] = field(default_factory=frozenset)
+    silent: bool = False

@@ -98,6 +98,17 @@ class _Shown:
             created_at=made,
             updated_at=changed,
         )
+        self.role = wire.Role(
+            id=f"role_{_ULID}",
+            slug="planner",
+            name="Planner",
+            description=None,
+            type="EnvironmentRole",
+            resource_type_slug="organization",
+            permissions=["routes:edit"],
+            created_at=made,
+            updated_at=changed,
+        )
         self.directory = Directory(
             environment_id=EnvironmentId(f"environment_{_ULID}"),
             organization_id=ORGANIZATION_ID,
@@ -123,6 +134,7 @@ class _Shown:
             wire.DirectoryGroup: self.group,
             wire.Organization: self.organization,
             wire.OrganizationDomain: self.domain,
+            wire.Role: replace(self.role, slug="org-planner") if "organization" in type_ else self.role,
             Directory: self.directory,
             datetime: self._now,
         }

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from syncline.core import wire
-from syncline.core.attributes import standard_attributes
+from syncline.core.attributes import attribute_changes, same_value, standard_attributes
 from syncline.core.json import Json, stringify
 from syncline.core.model import (
     ChangeSet,
@@ -83,9 +84,13 @@ def text_of(value: wire.DirectoryUser | wire.DirectoryGroup) -> str:
     What a provider may have put numbers and odd keys into takes the exact way; all else are texts and
     booleans, which the fast encoder writes as JavaScript does.
     """
-    if value.raw_attributes or (isinstance(value, wire.DirectoryUser) and value.custom_attributes):
+    if value.raw_attributes or (isinstance(value, wire.DirectoryUser) and not _is_plain(value)):
         return stringify(builtins(value))
     return _encode(value).decode()
+
+
+def _is_plain(user: wire.DirectoryUser) -> bool:
+    return all(value is None or value.__class__ in (str, bool) for value in user.custom_attributes.values())
 
 
 def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:
@@ -387,14 +392,18 @@ def directory_body(directory: Directory) -> dict[str, Json]:
 
 
 def user_body(
-    directory: Directory, record: UserRecord, directory_user_id: str | None = None
+    directory: Directory, record: UserRecord, directory_user_id: str | None = None, *, raw: bool = False
 ) -> wire.DirectoryUser:
-    """Return a person as the product sees them; `directory_user_id` overrides the record's own."""
+    """Return a person as the product sees them; `directory_user_id` overrides the record's own.
+
+    `raw`: whether `raw_attributes` holds the person as the provider sent them.
+    """
     shown_id = directory_user_id or record.directory_user_id
     if shown_id is None:
         raise ValueError("a person outside the product view has no body there")
     found = standard_attributes(record.document, resource_id=record.id)
-    return wire.DirectoryUser(
+    mapped = record.mapped
+    body = wire.DirectoryUser(
         id=shown_id,
         directory_id=directory.id,
         organization_id=directory.organization_id,
@@ -407,11 +416,43 @@ def user_body(
         job_title=found.job_title,
         username=found.username,
         state="active" if record.active else "inactive",
-        raw_attributes={},
-        custom_attributes={},
+        raw_attributes=(record.raw or record.document) if raw else {},
+        custom_attributes=dict(mapped.custom) if mapped is not None else {},
         created_at=wire.iso(record.listed_at or record.created_at),
         updated_at=wire.iso(record.updated_at),
+        **_roles(record),
     )
+    if mapped is None or not mapped.standard:
+        return body
+    return msgspec.structs.replace(body, **mapped.standard)
+
+
+def shows_difference(before: UserRecord, after: UserRecord) -> bool:
+    """Tell whether the evaluation of a person came to something else that the product view shows.
+
+    A key that is missing and one that is null are the same (`api.md` §4).
+    """
+    if _slugs(before) != _slugs(after):
+        return True
+    old, new = before.mapped, after.mapped
+    if old is new:
+        return False
+    if (old is not None and old.standard) or (new is not None and new.standard):
+        return bool(attribute_changes(before, after))
+    had, has = (old.custom if old is not None else {}), (new.custom if new is not None else {})
+    return not all(same_value(had.get(key), has.get(key)) for key in had.keys() | has.keys())
+
+
+def _slugs(record: UserRecord) -> list[str]:
+    return [grant.role for grant in record.roles or ()]
+
+
+def _roles(record: UserRecord) -> dict[str, Any]:
+    """Return the keys that show roles: absent where the directory gives none (`api.md` §3.2)."""
+    if not record.roles:
+        return {}
+    roles = [wire.RoleSlug(slug=slug) for slug in _slugs(record)]
+    return {"role": roles[0], "roles": roles}
 
 
 def group_body(directory: Directory, record: GroupRecord) -> wire.DirectoryGroup:
@@ -436,13 +477,13 @@ def previous_attributes(before: Mapping[str, Json], after: Mapping[str, Json]) -
     """
     changed: dict[str, Json] = {}
     for key in before.keys() | after.keys():
-        if key in ("updated_at", "custom_attributes") or before.get(key) == after.get(key):
+        if key in ("updated_at", "custom_attributes") or same_value(before.get(key), after.get(key)):
             continue
         changed[key] = before.get(key)
     old, new = before.get("custom_attributes"), after.get("custom_attributes")
     if isinstance(old, dict) and isinstance(new, dict):
         custom: dict[str, Json] = {
-            key: old.get(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key)
+            key: old.get(key) for key in old.keys() | new.keys() if not same_value(old.get(key), new.get(key))
         }
         if custom:
             changed["custom_attributes"] = custom
@@ -481,8 +522,14 @@ class ChangeEvents:
         users: Mapping[str, UserRecord | None],
         groups: Mapping[str, GroupRecord | None],
         recorded_at: datetime,
+        *,
+        raw: bool = False,
     ) -> None:
-        """`users` and `groups` hold the state after the command for every id a membership names."""
+        """`users` and `groups` hold the state after the command for every id a membership names.
+
+        `raw`: whether people are shown as the provider sent them as well.
+        """
+        self._raw = raw
         self._directory = directory
         self._users = users
         self._groups = groups
@@ -494,15 +541,35 @@ class ChangeEvents:
         `held_groups`: ids of the groups the changed user is and stays a member of on the SCIM side.
         """
         if changes.user is not None:
-            return self._user_events(changes, held_groups)
+            return self._user_events(changes, held_groups if changes.held is None else changes.held)
         drafts: list[EventDraft] = []
+        removed = changes.removed if changes.left is None else changes.left
+        added = changes.added if changes.joined is None else changes.joined
         if changes.group is not None:
             drafts.extend(self._group_events(changes))
-            if changes.group.after.deleted_at is not None:
-                return drafts
-        drafts.extend(self._membership_events(GroupUserRemoved, changes.removed))
-        drafts.extend(self._membership_events(GroupUserAdded, changes.added))
+        drafts.extend(self._membership_events(GroupUserRemoved, removed))
+        drafts.extend(self._membership_events(GroupUserAdded, added))
+        for change in changes.evaluated:
+            if change.before is None or change.after.directory_user_id is None:
+                continue
+            # The same roles for another reason are no news.
+            if shows_difference(change.before, change.after):
+                drafts.append(self.updated(change.before, change.after))
         return drafts
+
+    def updated(self, before: UserRecord, after: UserRecord) -> EventDraft:
+        """Return the event of a person of the view whose attributes or roles changed."""
+        body = self._user(after)
+        return self._user_draft(UserUpdated(self._earlier(before, after, body), body), body.id)
+
+    def _earlier(self, before: UserRecord, after: UserRecord, body: wire.DirectoryUser) -> wire.DirectoryUser:
+        """Return the body of a person before a change, from that after it where the provider sent nothing."""
+        overridden = (before.mapped and before.mapped.standard) or (after.mapped and after.mapped.standard)
+        if before.document is not after.document or overridden:
+            return self._user(before)
+        custom = before.mapped.custom if before.mapped is not None else {}
+        roles = {"role": UNSET, "roles": UNSET} | _roles(before)
+        return msgspec.structs.replace(body, custom_attributes=dict(custom), **roles)
 
     def _user_events(self, changes: ChangeSet, held_groups: Sequence[str]) -> list[EventDraft]:
         assert changes.user is not None
@@ -511,20 +578,21 @@ class ChangeEvents:
         shown_after = after.directory_user_id is not None and after.deleted_at is None
         groups = sorted({*held_groups, *(group_id for group_id, _ in changes.removed)})
         if shown_after and not shown_before:
-            body = user_body(self._directory, after)
+            body = self._user(after)
             return [self._user_draft(UserCreated(body), body.id), *self._joined(GroupUserAdded, body, groups)]
         if shown_before and not shown_after:
             assert before is not None
             left = before if after.deleted_at is not None else after
-            body = user_body(self._directory, left, before.directory_user_id)
+            body = self._user(left, before.directory_user_id)
             return [
                 *self._joined(GroupUserRemoved, body, groups),
                 self._user_draft(UserDeleted(body), body.id),
             ]
-        if not shown_after or before is None or same(before.document, after.document):
+        if not shown_after or before is None:
             return []
-        body = user_body(self._directory, after)
-        return [self._user_draft(UserUpdated(user_body(self._directory, before), body), body.id)]
+        if same(before.document, after.document) and not shows_difference(before, after):
+            return []
+        return [self.updated(before, after)]
 
     def _group_events(self, changes: ChangeSet) -> Iterable[EventDraft]:
         assert changes.group is not None
@@ -547,7 +615,7 @@ class ChangeEvents:
                 continue
             if group_id not in rendered:
                 rendered[group_id] = self._group(group_id)
-            body = user_body(self._directory, user)
+            body = self._user(user)
             yield self._draft(kind(body, rendered[group_id]), user_id=body.id, group_id=rendered[group_id].id)
 
     def _joined(
@@ -556,6 +624,9 @@ class ChangeEvents:
         for group_id in groups:
             group = self._group(group_id)
             yield self._draft(kind(body, group), user_id=body.id, group_id=group.id)
+
+    def _user(self, record: UserRecord, directory_user_id: str | None = None) -> wire.DirectoryUser:
+        return user_body(self._directory, record, directory_user_id, raw=self._raw)
 
     def _group(self, group_id: str) -> wire.DirectoryGroup:
         group = self._groups[group_id]
@@ -578,3 +649,69 @@ class ChangeEvents:
             user_id=user_id,
             group_id=group_id,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _RoleEvent(Event):
+    role: wire.Role
+
+    def data(self) -> Json:
+        """Return what the vendor says of an environment's role: no id, no name."""
+        return {
+            "object": "role",
+            "slug": self.role.slug,
+            "resource_type_slug": self.role.resource_type_slug,
+            "permissions": list(self.role.permissions),
+            "created_at": self.role.created_at,
+            "updated_at": self.role.updated_at,
+        }
+
+
+@event("role.created")
+class RoleCreated(_RoleEvent):
+    """A role of the environment was created."""
+
+
+@event("role.updated")
+class RoleUpdated(_RoleEvent):
+    """The name, description or permissions of a role of the environment changed."""
+
+
+@event("role.deleted")
+class RoleDeleted(_RoleEvent):
+    """A role of the environment was deleted; who held it is announced with `dsync.user.updated`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OrganizationRoleEvent(Event):
+    organization_id: str
+    role: wire.Role
+
+    def data(self) -> Json:
+        """Return what the vendor says of an organization's role."""
+        return {
+            "object": "organization_role",
+            "organization_id": self.organization_id,
+            "slug": self.role.slug,
+            "name": self.role.name,
+            "description": self.role.description,
+            "resource_type_slug": self.role.resource_type_slug,
+            "permissions": list(self.role.permissions),
+            "created_at": self.role.created_at,
+            "updated_at": self.role.updated_at,
+        }
+
+
+@event("organization_role.created")
+class OrganizationRoleCreated(_OrganizationRoleEvent):
+    """A role of one organization was created."""
+
+
+@event("organization_role.updated")
+class OrganizationRoleUpdated(_OrganizationRoleEvent):
+    """The name, description or permissions of an organization's role changed."""
+
+
+@event("organization_role.deleted")
+class OrganizationRoleDeleted(_OrganizationRoleEvent):
+    """A role of one organization was deleted; nobody held it and no rule named it."""

@@ -40,6 +40,12 @@ class Prefix(StrEnum):
     LINK = "link"
     EVENT_SINK = "sink"
     ERASURE = "erasure"
+    ATTRIBUTE = "attribute"
+    ROLE_RULE = "role_rule"
+    RECONCILIATION = "reconciliation"
+    FINDING = "finding"
+    IMPORT = "import"
+    SCIM_ALIAS = "scim_alias"
 
 
 def new_ulid(at_ms: int, randomness: bytes) -> str:

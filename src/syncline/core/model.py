@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +21,17 @@ class InactiveUsers(StrEnum):
 
     DELETE = "delete"
     KEEP = "keep"
+
+
+class Membership(StrEnum):
+    """Which memberships the product view and its events speak of.
+
+    `direct` are those that the provider named; `effective` also counts a member of a group as a member of
+    every group that contains it.
+    """
+
+    DIRECT = "direct"
+    EFFECTIVE = "effective"
 
 
 class DirectoryState(StrEnum):
@@ -67,6 +79,9 @@ class Directory:
     updated_at: datetime
     activated_at: datetime | None = None
     deleted_at: datetime | None = None
+    membership: Membership = Membership.DIRECT
+    # What people are evaluated by (`core.evaluation`); None while nothing but the standard is defined.
+    evaluation_id: str | None = None
 
     @property
     def scope(self) -> Scope:
@@ -75,8 +90,38 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class Mapped:
+    """What an attribute map made of a person.
+
+    `standard` holds the standard attributes that the map says differently, `custom` every predefined and
+    custom attribute by its key, null where the source has nothing.
+    """
+
+    standard: Mapping[str, Json]
+    custom: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGrant:
+    """A role that a person holds, and why: the rule, the group that matched it, and since when.
+
+    `rule_id` is None for the default role. `held`: no rule gives the role any more, and a floor keeps it.
+    """
+
+    role: str
+    since: datetime
+    rule_id: str | None = None
+    group_id: str | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A directory user as stored: the SCIM resource and its place in the product view."""
+    """A directory user as stored: the SCIM resource and its place in the product view.
+
+    `mapped` and `roles` are what the directory's evaluation came to and the last event said; None where the
+    directory has no attribute map, or gives no roles.
+    """
 
     id: str
     directory_user_id: str | None
@@ -87,6 +132,8 @@ class UserRecord:
     updated_at: datetime
     listed_at: datetime | None = None
     deleted_at: datetime | None = None
+    mapped: Mapped | None = None
+    roles: tuple[RoleGrant, ...] | None = None
 
     @property
     def active(self) -> bool:
@@ -114,6 +161,14 @@ class GroupRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Holders:
+    """How many active people hold a role, and how many of them only because a floor keeps it."""
+
+    count: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class UserChange:
     """A user before and after one command; `before` is None for a creation."""
 
@@ -137,8 +192,12 @@ Pair = tuple[str, str]
 class ChangeSet:
     """Everything one command changes in one directory; what is empty is unchanged.
 
-    `touched_*` rows only get a new version and `updated_at`: something that belongs to their
-    representation changed elsewhere (a membership).
+    `evaluated` are the people beside `user` whose attributes or roles came out differently because of it.
+    `joined` and `left` are the effective memberships that began and ended, None where events speak of
+    direct ones, which are `added` and `removed`; `held` are the groups of `user` then. `held_back` and
+    `released` are roles (user id, role) that a floor keeps, or no longer has to. `reevaluate`: more people
+    are concerned than were looked at, so that a job has to look at all. `holders` are the counts of holders
+    afterwards.
     """
 
     user: UserChange | None = None
@@ -149,6 +208,14 @@ class ChangeSet:
     edges_removed: list[Pair] = field(default_factory=list)
     pending_added: list[Pair] = field(default_factory=list)
     pending_removed: list[Pair] = field(default_factory=list)
+    evaluated: list[UserChange] = field(default_factory=list)
+    joined: list[Pair] | None = None
+    left: list[Pair] | None = None
+    held: tuple[str, ...] | None = None
+    held_back: list[tuple[str, str]] = field(default_factory=list)
+    released: list[tuple[str, str]] = field(default_factory=list)
+    reevaluate: bool = False
+    holders: Mapping[str, Holders] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(

@@ -263,3 +263,276 @@ class ListMetadata(Wire, frozen=True, kw_only=True):
 
     before: str | None
     after: str | None
+
+
+class MembershipStep(Wire, frozen=True, kw_only=True):
+    """A group on the way to another one."""
+
+    id: str
+    name: str
+
+
+class DirectoryMembership(Wire, frozen=True, kw_only=True):
+    """A person's membership of a group, and what it follows from."""
+
+    object: Literal["directory_membership"] = "directory_membership"
+    group: DirectoryGroup
+    direct: bool
+    shown: bool
+    path: Sequence[MembershipStep]
+
+
+class Role(Wire, frozen=True, kw_only=True):
+    """A role of the environment or of one organization (`api.md` §3.6)."""
+
+    object: Literal["role"] = "role"
+    id: str
+    slug: str
+    name: str
+    description: str | None
+    type: Literal["EnvironmentRole", "OrganizationRole"]
+    resource_type_slug: str
+    permissions: Sequence[str]
+    created_at: str
+    updated_at: str
+
+
+class RoleList(Wire, frozen=True, kw_only=True):
+    """Roles, the most important first; all of them, as there are no pages (`api.md` §2.9)."""
+
+    object: Literal["list"] = "list"
+    data: Sequence[Role]
+
+
+class ReconciliationCounts(Wire, frozen=True, kw_only=True):
+    """How many findings a reconciliation has, by class, and how many people it left out."""
+
+    gone_but_active: int
+    wrong_role: int
+    missing: int
+    stale_profile: int
+    extra: int
+    ambiguous: int
+    changed_since: int
+
+
+class ReconciliationProgress(Wire, frozen=True, kw_only=True):
+    """How far a comparison is; without a total while rows are still coming."""
+
+    done: int
+    total: int | None
+
+
+class ReconciliationCorrection(Wire, frozen=True, kw_only=True):
+    """The corrective events of one class of findings."""
+
+    class_: str = msgspec.field(name="class")
+    state: Literal["running", "complete"]
+    emitted: int
+    skipped: dict[str, int]
+    requested_at: str
+    finished_at: str | None
+
+
+class ReconciliationProblem(Wire, frozen=True, kw_only=True):
+    """A row that cannot be read."""
+
+    line: int
+    field: str
+    code: str
+    message: str
+
+
+class Reconciliation(Wire, frozen=True, kw_only=True):
+    """A comparison of an app's roster with a directory."""
+
+    object: Literal["reconciliation"] = "reconciliation"
+    id: str
+    directory_id: str
+    state: Literal["receiving", "fetching", "comparing", "complete", "failed"]
+    source: Literal["upload", "url"]
+    taken_at: str
+    rows: int
+    counts: ReconciliationCounts
+    progress: ReconciliationProgress
+    corrections: Sequence[ReconciliationCorrection]
+    problems: Sequence[ReconciliationProblem]
+    error: str | None
+    created_at: str
+    finished_at: str | None
+
+
+class FindingDifference(Wire, frozen=True, kw_only=True):
+    """An attribute that the app and the directory do not agree on."""
+
+    field: str
+    app: Json
+    directory: Json
+
+
+class ReconciliationFinding(Wire, frozen=True, kw_only=True):
+    """One thing in which an app's roster and a directory differ."""
+
+    object: Literal["reconciliation_finding"] = "reconciliation_finding"
+    id: str
+    class_: str = msgspec.field(name="class")
+    line: int | None
+    app_id: str | None
+    matched_by: Literal["directory_user_id", "idp_id", "email"] | None
+    directory_user_id: str | None
+    idp_id: str | None
+    email: str | None
+    reason: str | None
+    differences: Sequence[FindingDifference]
+    candidates: Sequence[str]
+    lines: Sequence[int]
+    outcome: str | None
+    settled_at: str | None
+
+
+class ReconciliationResult(Reconciliation, frozen=True, kw_only=True):
+    """A comparison with its first findings."""
+
+    findings: Sequence[ReconciliationFinding]
+
+
+class HistoryChange(Wire, frozen=True, kw_only=True):
+    """One field before and after an event."""
+
+    field: str
+    before: Json
+    after: Json
+
+
+class HistoryActor(Wire, frozen=True, kw_only=True):
+    """Who brought a change about."""
+
+    kind: Literal["provider", "api_key", "operator", "admin", "system", "role_rules", "attribute_map"]
+    id: str | None
+    name: str | None
+
+
+class HistoryCause(Wire, frozen=True, kw_only=True):
+    """What a change came with: a request, a run, or something else that has an id."""
+
+    kind: str
+    id: str
+
+
+class HistoryEntry(Wire, frozen=True, kw_only=True):
+    """One event in the history of a directory user or a directory group; `id` is the event's."""
+
+    object: Literal["history_entry"] = "history_entry"
+    id: str
+    event: str
+    kind: Literal["created", "updated", "deleted", "joined", "left"]
+    text: str
+    changes: Sequence[HistoryChange]
+    actor: HistoryActor
+    cause: HistoryCause
+    erased: bool
+    recorded_at: str
+
+
+class Announcement(Wire, frozen=True, kw_only=True):
+    """The event that told about something, and what brought it."""
+
+    event_id: str
+    event: str
+    actor: HistoryActor
+    cause: HistoryCause
+    recorded_at: str
+
+
+class ExplainedSource(Wire, frozen=True, kw_only=True):
+    """The source of an attribute that had a value."""
+
+    number: int
+    path: str | None
+    value: Json
+    transforms: Sequence[str]
+
+
+class ExplainedAttribute(Wire, frozen=True, kw_only=True):
+    """Why an attribute of a person has its value."""
+
+    key: str
+    kind: Literal["standard", "predefined", "custom"]
+    value: Json
+    level: Literal["directory", "environment", "provider", "built_in"]
+    source: ExplainedSource | None
+    raw: Json
+    pending: bool
+    announced: Announcement | None
+    sentence: str
+
+
+class ExplainedRule(Wire, frozen=True, kw_only=True):
+    """A role rule, by its place among the rules of the directory."""
+
+    id: str
+    number: int | None
+    text: str | None
+
+
+class ExplainedGroup(Wire, frozen=True, kw_only=True):
+    """A group by which a rule matches."""
+
+    id: str
+    name: str | None
+
+
+class ExplainedRole(Wire, frozen=True, kw_only=True):
+    """Why a person holds a role."""
+
+    role: str
+    name: str
+    rule: ExplainedRule | None
+    group: ExplainedGroup | None
+    since: str
+    held: bool
+    announced: Announcement | None
+    sentence: str
+
+
+class MissedRule(Wire, frozen=True, kw_only=True):
+    """A rule for a role that a person does not hold."""
+
+    id: str
+    number: int
+    text: str
+    matches: bool
+
+
+class AbsentRole(Wire, frozen=True, kw_only=True):
+    """Why a person does not hold a role."""
+
+    role: str
+    name: str
+    rules: Sequence[MissedRule]
+    sentence: str
+
+
+class ExplainedMembership(Wire, frozen=True, kw_only=True):
+    """Why a person is a member of a group."""
+
+    id: str
+    name: str
+    direct: bool
+    shown: bool
+    path: Sequence[MembershipStep]
+    announced: Announcement | None
+    sentence: str
+
+
+class Explanation(Wire, frozen=True, kw_only=True):
+    """Why a directory user is as they are."""
+
+    object: Literal["directory_user_explanation"] = "directory_user_explanation"
+    id: str
+    directory_id: str
+    attributes: Sequence[ExplainedAttribute]
+    roles: Sequence[ExplainedRole]
+    absent_roles: Sequence[AbsentRole]
+    memberships: Sequence[ExplainedMembership]
+    truncated_before: str | None

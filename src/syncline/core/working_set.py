@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from syncline.core.model import ChangeSet, Directory, GroupRecord, Pair, UserRecord
+from syncline.core.model import ChangeSet, Directory, GroupRecord, Holders, Pair, UserRecord
 from syncline.core.text import index_key
 
 
@@ -26,6 +26,12 @@ class Needs:
     group_members: set[str] = field(default_factory=set)
     group_parents: set[str] = field(default_factory=set)
     user_groups: set[str] = field(default_factory=set)
+    # Ids that name somebody's manager, SCIM ids or the provider's own.
+    managers: set[str] = field(default_factory=set)
+    # Slugs of roles of which the holders are counted.
+    holders: set[str] = field(default_factory=set)
+    # The id of the directory, where every edge between its groups is needed.
+    graph: set[str] = field(default_factory=set)
 
     def update(self, other: Needs) -> None:
         """Add what `other` needs."""
@@ -56,6 +62,10 @@ class WorkingSet:
         self.all_members: dict[str, set[str]] = {}
         self.parents: dict[str, set[str]] = {}
         self.user_groups: dict[str, set[str]] = {}
+        self.managers: dict[str, UserRecord | None] = {}
+        self.holders: dict[str, Holders] = {}
+        # Groups with those that contain them; None until loaded.
+        self.graph: dict[str, set[str]] | None = None
 
     def missing(self, needs: Needs) -> Needs:
         """Return the part of `needs` that is not loaded yet."""
@@ -68,6 +78,9 @@ class WorkingSet:
             group_members=needs.group_members - self.all_members.keys(),
             group_parents=needs.group_parents - self.parents.keys(),
             user_groups=needs.user_groups - self.user_groups.keys(),
+            managers=needs.managers - self.managers.keys(),
+            holders=needs.holders - self.holders.keys(),
+            graph=needs.graph if self.graph is None else set(),
         )
 
     def user(self, user_id: str) -> UserRecord | None:
@@ -126,6 +139,33 @@ class WorkingSet:
             raise Missing(Needs(user_groups={user_id}))
         return self.user_groups[user_id]
 
+    def manager(self, named: str) -> UserRecord | None:
+        """Return the live user whom a manager's id names, a SCIM id before one of the provider's own."""
+        if named not in self.managers:
+            raise Missing(Needs(managers={named}))
+        found = self.managers[named]
+        # Whoever was loaded as a manager may have been changed by a command since.
+        return self.users.get(found.id, found) if found is not None else None
+
+    def put_manager(self, record: UserRecord, idp_id_key: str) -> None:
+        """Take in a user who was looked for as a manager, by one id or the other."""
+        for named in self.managers:
+            is_other = self.managers[named] is None and index_key(named, folded=False) == idp_id_key
+            if named == record.id or is_other:
+                self.managers[named] = record
+
+    def containing(self) -> dict[str, set[str]]:
+        """Return every group that is part of others, with those."""
+        if self.graph is None:
+            raise Missing(Needs(graph={self.directory.id}))
+        return self.graph
+
+    def holders_of(self, role: str) -> Holders:
+        """Return how many active people of the directory hold a role."""
+        if role not in self.holders:
+            raise Missing(Needs(holders={role}))
+        return self.holders[role]
+
     def apply(self, changes: ChangeSet, at: datetime) -> set[str]:
         """Make the changes visible to the commands that follow; touched rows get a new version.
 
@@ -148,12 +188,19 @@ class WorkingSet:
         ):
             for pair in pairs:
                 self._set_pair(pair, present)
-        touched = left | {user_id for _, user_id in (*changes.added, *changes.removed)}
+        shown = (*(changes.joined or ()), *(changes.left or ()))
+        touched = left | {user_id for _, user_id in (*changes.added, *changes.removed, *shown)}
         touched.discard(changed_user or "")
+        touched.update(change.after.id for change in changes.evaluated)
         for user_id in touched:
             user = self.users.get(user_id)
             if user is not None:
                 self.users[user_id] = replace(user, version=user.version + 1, updated_at=at)
+        for change in changes.evaluated:
+            # The same version as above: whoever is touched twice by a command is changed once.
+            self.users[change.after.id] = change.after
+        self.holders.update(changes.holders)
+        self._move_edges(changes)
         counts: dict[str, int] = {}
         for pairs, step in (
             (changes.added, 1),
@@ -170,6 +217,18 @@ class WorkingSet:
                     group, member_count=group.member_count + step, version=group.version + 1, updated_at=at
                 )
         return touched
+
+    def _move_edges(self, changes: ChangeSet) -> None:
+        if self.graph is None:
+            return
+        for parent, child in changes.edges_removed:
+            self.graph.get(child, set()).discard(parent)
+        for parent, child in changes.edges_added:
+            self.graph.setdefault(child, set()).add(parent)
+        if changes.group is not None and changes.group.after.deleted_at is not None:
+            self.graph.pop(changes.group.after.id, None)
+            for parents in self.graph.values():
+                parents.discard(changes.group.after.id)
 
     def _put_user(self, before: UserRecord | None, after: UserRecord) -> None:
         if before is not None:

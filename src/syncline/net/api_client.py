@@ -115,6 +115,11 @@ class ApiClient:
         raw = await self._request(method, path, body, query=query, scim_token=scim_token)
         return _decoded(raw, None) if raw else None
 
+    async def upload(self, path: str, raw: bytes, media: str, *, query: Query | None = None) -> Any:
+        """Return the decoded answer of a POST whose body is a piece of a file. Raises as `call` does."""
+        answer = await self._request("POST", path, raw, query=query, media=media)
+        return _decoded(answer, None)
+
     async def events(self, query: Query) -> EventPage:
         """Return a page of the Events API. Raises `ApiRefused` and `ApiUnreachable`."""
         raw = await self._request("GET", "/events", None, query=query)
@@ -157,8 +162,9 @@ class ApiClient:
         *,
         query: Query | None = None,
         scim_token: str | None = None,
+        media: str | None = None,
     ) -> bytes:
-        kind = "application/json" if scim_token is None else "application/scim+json"
+        kind = media or ("application/json" if scim_token is None else "application/scim+json")
         headers = {"Authorization": f"Bearer {scim_token or self._api_key}"}
         if body is not None:
             headers["Content-Type"] = kind
@@ -169,7 +175,7 @@ class ApiClient:
             async with self._session.request(
                 method,
                 target,
-                data=None if body is None else msgspec.json.encode(body),
+                data=body if body is None or isinstance(body, bytes) else msgspec.json.encode(body),
                 headers=headers,
                 # A redirect would carry the key to another place.
                 allow_redirects=False,

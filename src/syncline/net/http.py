@@ -130,7 +130,7 @@ class OutboundClient:
                 prefix = await self._read(response)
                 return OutboundResponse(response.status, _lowered(response), prefix, clock() - started)
         except (aiohttp.ClientError, AddressRefused, OSError, TimeoutError, ValueError) as error:
-            kind, detail = _explain(error)
+            kind, detail = explain_failure(error)
             raise OutboundFailure(kind, detail, clock() - started) from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> str:
@@ -155,18 +155,9 @@ class OutboundClient:
         return session
 
     def _new_session(self, *, plain: bool) -> aiohttp.ClientSession:
-        guard = _Guard(self._policy, plain=plain)
-        connector = aiohttp.TCPConnector(
-            limit=MAX_CONNECTIONS,
-            limit_per_host=MAX_CONNECTIONS_PER_HOST,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            resolver=_GuardedResolver(self._resolver, guard),
-            socket_factory=guard.open_socket,
-            ssl=self._ssl_context or True,
+        connector = guarded_connector(
+            self._policy, self._resolver, plain=plain, ssl_context=self._ssl_context
         )
-        # aiohttp has no other way to see what is no body.
-        protocol = partial(_BoundedProtocol, loop=asyncio.get_running_loop())
-        connector._factory = cast("partial[ResponseHandler]", protocol)
         return aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
@@ -179,11 +170,39 @@ class OutboundClient:
         )
 
 
+def guarded_connector(
+    policy: AddressPolicy,
+    resolver: AbstractResolver,
+    *,
+    plain: bool,
+    ssl_context: ssl.SSLContext | None = None,
+    largest: int = MAX_RECEIVED,
+) -> aiohttp.TCPConnector:
+    """Return what makes connections under the address policy, none of which reads more than `largest` bytes.
+
+    `plain`: for http, which obeys a stricter rule. Call it inside the running event loop.
+    """
+    guard = _Guard(policy, plain=plain)
+    connector = aiohttp.TCPConnector(
+        limit=MAX_CONNECTIONS,
+        limit_per_host=MAX_CONNECTIONS_PER_HOST,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        resolver=_GuardedResolver(resolver, guard),
+        socket_factory=guard.open_socket,
+        ssl=ssl_context or True,
+    )
+    # aiohttp has no other way to see what is no body.
+    protocol = partial(_BoundedProtocol, loop=asyncio.get_running_loop(), largest=largest)
+    connector._factory = cast("partial[ResponseHandler]", protocol)
+    return connector
+
+
 class _BoundedProtocol(ResponseHandler):
     """Reads answers from a connection and cuts off one that is larger than any real one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, largest: int = MAX_RECEIVED) -> None:
         super().__init__(loop)
+        self._largest = largest
         self._received = 0
 
     def set_response_params(self, **parameters: Any) -> None:
@@ -194,7 +213,7 @@ class _BoundedProtocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
         self._received += len(data)
-        if self._received > MAX_RECEIVED:
+        if self._received > self._largest:
             too_large = aiohttp.ClientPayloadError("the answer is too large")
             if self._payload is not None:
                 self._payload.set_exception(too_large)
@@ -254,7 +273,7 @@ def _lowered(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-def _explain(error: BaseException) -> tuple[FailureKind, str]:
+def explain_failure(error: BaseException) -> tuple[FailureKind, str]:
     """Return what to tell about a failure; the order matters, since aiohttp's errors have several parents."""
     refusal = next((cause for cause in _causes(error) if isinstance(cause, AddressRefused)), None)
     if refusal is not None:

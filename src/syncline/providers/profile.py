@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from syncline.core.json import Json
 from syncline.core.scim.quirks import CATALOG
 
 GROUP_MEMBERS_ANSWERED = 1000
@@ -14,7 +16,8 @@ class Profile:
     """A SCIM provider: its type in the API, its name on screens, the dialect it is known to speak.
 
     `quirks` are the ids it is known to need. `group_members_answered`: up to how many members the answer to
-    a PATCH of a group carries the group; above it is 204.
+    a PATCH of a group carries the group; above it is 204. `attribute_sources` are the sources of attributes
+    (by key, in the form of an evaluation's body) that are other ones than usual.
     """
 
     type: str
@@ -22,6 +25,7 @@ class Profile:
     quirks: tuple[str, ...] = ()
     note: str = ""
     group_members_answered: int = GROUP_MEMBERS_ANSWERED
+    attribute_sources: Mapping[str, Sequence[Mapping[str, Json]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = [id_ for id_ in self.quirks if id_ not in CATALOG]

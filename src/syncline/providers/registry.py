@@ -13,6 +13,7 @@ from syncline.providers import (
     okta,
     onelogin,
     pingfederate,
+    pulled,
     rippling,
     sailpoint,
 )
@@ -54,7 +55,7 @@ PROFILES: tuple[Profile, ...] = (
 )
 """Every SCIM provider; a new one is a file of its own and a line here."""
 
-_BY_TYPE = {profile.type: profile for profile in PROFILES}
+_BY_TYPE = {profile.type: profile for profile in (*PROFILES, *pulled.PROFILES)}
 
 DIRECTORY_TYPES: Mapping[str, Method] = {
     **{profile.type: Method.SCIM for profile in PROFILES},

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from syncline import faults
-from syncline.core.commands import Command, Decision
+from syncline.core.commands import Decision
 from syncline.core.errors import Overloaded
+from syncline.core.import_commands import AnyCommand
 from syncline.core.model import Cause, DirectoryId, GroupRecord, Scope
 from syncline.core.scim import errors
 from syncline.core.scim.errors import ScimError
@@ -74,7 +75,7 @@ class Writer:
     async def submit(
         self,
         scope: Scope,
-        command: Command,
+        command: AnyCommand,
         cause: Cause,
         *,
         members: bool = True,

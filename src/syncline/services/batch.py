@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from syncline import faults
-from syncline.core.commands import Command, Decision
-from syncline.core.decide import Minting, decide, first_needs
+from syncline.core.commands import Decision
+from syncline.core.decide import Minting
+from syncline.core.evaluation import Evaluation
 from syncline.core.events import ChangeEvents
+from syncline.core.import_commands import AnyCommand
+from syncline.core.import_decide import decide, first_needs
 from syncline.core.model import Cause, ChangeSet, Directory, DirectoryId, Scope
 from syncline.core.scim import errors
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.resource import GroupRef, UserView, group_label
+from syncline.core.settle import settle, settle_needs
 from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import event_ids
-from syncline.store import at_once, log
+from syncline.store import at_once, held_changes, log, reevaluations
 from syncline.store.at_once import Known
 from syncline.store.database import Connection
 from syncline.store.log import Sealed
@@ -35,7 +39,7 @@ class Request:
     """
 
     scope: Scope
-    command: Command
+    command: AnyCommand
     cause: Cause
     token: str | None = None
 
@@ -131,6 +135,8 @@ class _Batch:
                 tokens.setdefault(directory_id, set()).add(request.token)
         for directory_id, wanted in needs.items():
             if directory_id in self.rows:
+                rows = self.rows[directory_id]
+                wanted.update(settle_needs(wanted, rows.directory, self._evaluation(rows)))
                 shown = tokens.get(directory_id, ())
                 self._live |= load_needs(self._connection, self.rows[directory_id], wanted, shown)
 
@@ -158,24 +164,55 @@ class _Batch:
     def write(self) -> None:
         """Write every change."""
         for directory_id, rows in sorted(self.rows.items()):
-            flush(self._connection, rows, self.dirty[directory_id], self.now)
+            dirty = self.dirty[directory_id]
+            flush(self._connection, rows, dirty, self.now)
+            settle_floors(self._kernel, self._connection, rows, dirty, self.now)
 
-    def _decide(self, command: Command, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
+    def _decide(self, command: AnyCommand, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
+        evaluation = self._evaluation(rows)
         while True:
             try:
-                return decide(command, rows, Minting(self.now, self._kernel.ids.ulid))
+                decision, changes = decide(command, rows, Minting(self.now, self._kernel.ids.ulid))
+                settle(changes, rows, evaluation, self.now)
             except Missing as missing:
                 load_needs(self._connection, rows, missing.needs)
+                continue
+            if changes.user is not None and decision.user is not None:
+                decision = replace(decision, user=changes.user.after)
+            return decision, changes
+
+    def _evaluation(self, rows: WorkingSet) -> Evaluation | None:
+        return self._kernel.evaluations.of(self._connection, rows.directory)
 
     def _take(self, rows: WorkingSet, decision: Decision, changes: ChangeSet, cause: Cause) -> None:
         touched = rows.apply(changes, self.now)
-        self.dirty[rows.directory.id].add(changes, touched)
-        drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self.now).of(
-            changes, decision.group_ids
-        )
+        self.dirty[rows.directory.id].add(changes, touched, cause)
+        if decision.silent:
+            return
+        evaluation = self._evaluation(rows)
+        drafts = ChangeEvents(
+            rows.directory,
+            rows.users,
+            rows.groups,
+            self.now,
+            raw=evaluation is not None and evaluation.raw_attributes,
+        ).of(changes, decision.group_ids)
         events = log.inbox_rows(drafts, cause)
         if events:
             self.inbox.setdefault(rows.directory.environment_id, []).extend(events)
+
+
+def settle_floors(
+    kernel: Kernel, connection: Connection, rows: WorkingSet, dirty: Dirty, now: datetime
+) -> None:
+    """Write what floors held back and let go, and have everybody evaluated where that is needed."""
+    scope = rows.directory.scope
+    if dirty.released:
+        held_changes.release(connection, scope, sorted(dirty.released), now)
+    for (user_id, role), cause_id in sorted(dirty.held_back.items()):
+        held_changes.hold(connection, scope, [(user_id, role)], cause_id, now, kernel.ids.new)
+    for cause in dirty.reevaluate:
+        reevaluations.begin(connection, rows.directory, cause, now)
 
 
 def _user_view(rows: WorkingSet, decision: Decision) -> UserView | None:

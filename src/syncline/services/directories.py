@@ -11,6 +11,7 @@ from msgspec import UNSET
 from syncline.core import wire
 from syncline.core.decide import Minting, shown
 from syncline.core.errors import FieldError, NotFound, ValidationFailed
+from syncline.core.evaluation import Evaluation
 from syncline.core.events import ChangeEvents, DirectoryDeleted, draft
 from syncline.core.ids import Prefix, bare, is_id, ulid_time_ms
 from syncline.core.model import (
@@ -21,15 +22,21 @@ from syncline.core.model import (
     DirectoryState,
     EnvironmentId,
     InactiveUsers,
+    Membership,
     UserChange,
 )
 from syncline.core.paging import Page, PageRequest
-from syncline.core.working_set import Needs, WorkingSet
+from syncline.core.settle import settle
+from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.obs.logging import get_logger
 from syncline.providers.registry import BUILT_METHODS, DIRECTORY_TYPES, Method
+from syncline.services.batch import settle_floors
+from syncline.services.evaluations import reissue
 from syncline.services.kernel import Kernel
+from syncline.services.membership_switch import switch
 from syncline.services.tokens import issue, locked, present
 from syncline.store import directories as store
+from syncline.store import evaluations as evaluation_store
 from syncline.store import log
 from syncline.store.database import Connection
 from syncline.store.directories import DirectoryFilter as DirectoryFilter
@@ -62,6 +69,7 @@ class ManagedDirectory:
 
     directory: wire.Directory
     inactive_users: InactiveUsers
+    membership: Membership
     scim: ScimAddress | None
     bearer_token: str | None = None
 
@@ -81,13 +89,15 @@ class Directories:
         cause: Cause,
         *,
         inactive: str | None = None,
+        membership: str | None = None,
     ) -> ManagedDirectory:
         """Make a directory and, for SCIM, its first bearer token. Emits `dsync.token.created`.
 
-        `inactive` is `delete` or `keep`, by default the environment's. Raises `ValidationFailed`
-        (`type_unsupported` for a type that is known and not built) and `NotFound` for the organization.
+        `inactive` is `delete` or `keep`, by default the environment's; `membership` is `direct`, the
+        default, or `effective`. Raises `ValidationFailed` (`type_unsupported` for a type that is known and
+        not built) and `NotFound` for the organization.
         """
-        _check(name, type_, inactive)
+        _check(name, type_, inactive, membership)
 
         def work(connection: Connection) -> ManagedDirectory:
             known = is_id(Prefix.ORGANIZATION, organization_id) and store.hold_organization(
@@ -96,9 +106,15 @@ class Directories:
             if not known:
                 raise NotFound("Organization", organization_id)
             policy = InactiveUsers(inactive or store.default_policy(connection, environment_id))
-            directory = self._new(environment_id, organization_id, name.strip(), type_, policy)
+            directory = replace(
+                self._new(environment_id, organization_id, name.strip(), type_, policy),
+                membership=Membership(membership or Membership.DIRECT),
+            )
+            # Whoever changes what the environment's people are evaluated by waits, or has done so before.
+            evaluation_store.lock(connection, environment_id)
             store.add(connection, directory)
             made = issue(self._kernel, connection, directory, cause)
+            reissue(self._kernel, connection, environment_id, cause, [directory.id])
             return self._managed(connection, directory, made.secret)
 
         made = await self._kernel.commit(environment_id, work)
@@ -139,17 +155,21 @@ class Directories:
         *,
         name: str | None = None,
         inactive: str | None = None,
+        membership: str | None = None,
     ) -> ManagedDirectory:
         """Change a directory; None leaves a thing as it is.
 
         Another policy for inactive people takes effect in the same transaction: those who leave the product
         view get `dsync.user.deleted`, those who enter it `dsync.user.created` with a new id, memberships
-        told as always. Raises `NotFound` and `ValidationFailed`.
+        told as always. Another choice of memberships does as well: those through other groups begin or
+        cease to be shown, each with its event. Raises `NotFound` and `ValidationFailed`.
         """
-        _check(name, None, inactive)
+        _check(name, None, inactive, membership)
 
         def work(connection: Connection) -> ManagedDirectory:
             before = locked(connection, environment_id, directory_id)
+            if membership is not None:
+                before = switch(self._kernel, connection, before, Membership(membership), cause)
             after = replace(
                 before,
                 name=before.name if name is None else name.strip(),
@@ -163,6 +183,8 @@ class Directories:
             return self._managed(connection, after)
 
         changed = await self._kernel.commit(environment_id, work)
+        if membership is not None:
+            self._kernel.reevaluations.notify(environment_id)
         _logger.info("directory.updated", directory_id=directory_id, cause=cause.id)
         return changed
 
@@ -215,7 +237,7 @@ class Directories:
         if DIRECTORY_TYPES.get(directory.type, Method.SCIM) is Method.SCIM:
             address = scim_address(self._kernel.base_url, directory.id)
         body = _shown(connection, directory.environment_id, [directory])[0]
-        return ManagedDirectory(body, directory.inactive_users, address, secret)
+        return ManagedDirectory(body, directory.inactive_users, directory.membership, address, secret)
 
     def _now(self) -> datetime:
         return from_ms(to_ms(self._kernel.clock()))
@@ -265,7 +287,9 @@ def _apply_policy_to(
     minting = Minting(directory.updated_at, kernel.ids.ulid)
     rows, dirty = WorkingSet(directory), Dirty()
     load_needs(connection, rows, Needs(users=set(ids), user_groups=set(ids)))
-    events = ChangeEvents(directory, rows.users, rows.groups, minting.now)
+    evaluation = kernel.evaluations.of(connection, directory)
+    is_raw = evaluation is not None and evaluation.raw_attributes
+    events = ChangeEvents(directory, rows.users, rows.groups, minting.now, raw=is_raw)
     inbox = []
     for user_id in ids:
         before = rows.user(user_id)
@@ -278,14 +302,25 @@ def _apply_policy_to(
         )
         if after.directory_user_id == before.directory_user_id:
             continue
-        changes = ChangeSet(user=UserChange(before, after))
-        dirty.add(changes, rows.apply(changes, minting.now))
+        changes = _settled(connection, UserChange(before, after), rows, evaluation)
+        dirty.add(changes, rows.apply(changes, minting.now), cause)
         inbox.extend(log.inbox_rows(events.of(changes, sorted(rows.groups_of(user_id))), cause))
     flush(connection, rows, dirty, minting.now)
+    settle_floors(kernel, connection, rows, dirty, minting.now)
     log.append_rows(connection, inbox)
 
 
-def _check(name: str | None, type_: str | None, inactive: str | None) -> None:
+def _settled(
+    connection: Connection, change: UserChange, rows: WorkingSet, evaluation: Evaluation | None
+) -> ChangeSet:
+    while True:
+        try:
+            return settle(ChangeSet(user=change), rows, evaluation, change.after.updated_at)
+        except Missing as missing:
+            load_needs(connection, rows, missing.needs)
+
+
+def _check(name: str | None, type_: str | None, inactive: str | None, membership: str | None) -> None:
     wrong = []
     if name is not None and not name.strip():
         wrong.append(FieldError("name", "name_required"))
@@ -295,6 +330,8 @@ def _check(name: str | None, type_: str | None, inactive: str | None) -> None:
         wrong.append(FieldError("type", "type_unknown"))
     if inactive is not None and inactive not in list(InactiveUsers):
         wrong.append(FieldError("inactive_users", "inactive_users_invalid"))
+    if membership is not None and membership not in list(Membership):
+        wrong.append(FieldError("membership", "membership_invalid"))
     if wrong:
         raise ValidationFailed(wrong)
     if type_ is not None and DIRECTORY_TYPES[type_] not in BUILT_METHODS:

@@ -7,7 +7,8 @@ from syncline.core.ids import Prefix
 from syncline.core.model import InactiveUsers
 from syncline.services.kernel import Kernel
 from syncline.store import environments as store
-from syncline.store.database import UniqueViolation
+from syncline.store import roles as role_store
+from syncline.store.database import Connection, UniqueViolation
 from syncline.store.environments import Environment as Environment
 
 DEFAULT_NAME = "default"
@@ -25,7 +26,7 @@ class Environments:
             self._kernel.ids.new(Prefix.ENVIRONMENT), name, inactive_users, self._kernel.clock()
         )
         try:
-            await self._kernel.database.write(lambda connection: store.add(connection, made))
+            await self._kernel.database.write(lambda connection: _add(connection, made))
         except UniqueViolation:
             raise Conflict(f"There is an environment named '{name}' already.") from None
         return made
@@ -50,3 +51,9 @@ class Environments:
             if found is None:
                 raise
             return found
+
+
+def _add(connection: Connection, made: Environment) -> None:
+    """Insert an environment with the role that everybody has at least."""
+    store.add(connection, made)
+    role_store.add_default(connection, made.id, made.created_at)

@@ -25,7 +25,7 @@ from syncline.services.apply import Writer
 from syncline.services.idempotency import opened
 from syncline.services.kernel import Kernel
 from syncline.store import erasure as store
-from syncline.store import idempotency, traces
+from syncline.store import idempotency, reconciliation_rows, traces
 from syncline.store.database import Connection
 from syncline.store.engine import database_now
 from syncline.store.erasure import Erasure, ErasureState
@@ -253,7 +253,7 @@ class _Run:
     async def _clear_deliveries(self, who: Person) -> int:
         """Remove what receivers answered to the person's events; return how many texts that were."""
         total = 0
-        after: str | None = ""
+        after: traces.Place | None = traces.FIRST_PLACE
         while after is not None:
             cleared, after = await self._kernel.database.write(
                 partial(self._clear_some, who=who, after=after)
@@ -262,7 +262,9 @@ class _Run:
         parked = await self._kernel.database.write(lambda connection: traces.clear_parked(connection, who))
         return total + parked
 
-    def _clear_some(self, connection: Connection, who: Person, after: str) -> tuple[int, str | None]:
+    def _clear_some(
+        self, connection: Connection, who: Person, after: traces.Place
+    ) -> tuple[int, traces.Place | None]:
         cleared, last = traces.clear_attempts(connection, who, after)
         self._note(connection, {"delivery_attempts": cleared})
         return cleared, last
@@ -317,6 +319,7 @@ class _Run:
 
 def _removed(connection: Connection, who: Person) -> dict[str, int]:
     people, waiting = traces.remove_rows(connection, who)
+    reconciliation_rows.forget(connection, who.directory_id, who.user_ids, who.idp_ids, who.names)
     return {"people": people, "pending_memberships": waiting}
 
 

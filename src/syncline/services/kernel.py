@@ -9,6 +9,7 @@ from syncline.net.dns import DnsClient
 from syncline.net.http import OutboundClient
 from syncline.net.policy import AddressPolicy
 from syncline.obs.metrics import Metrics
+from syncline.services.evaluation_cache import EvaluationCache
 from syncline.services.idsource import Clock, IdSource, RandomBytes
 from syncline.services.keyring import Keyring
 from syncline.services.signals import Signal
@@ -48,6 +49,9 @@ class Kernel:
     sealed: Signal = field(default_factory=Signal)
     # The same for event sinks, which are told whether or not there are webhook endpoints.
     logged: Signal = field(default_factory=Signal)
+    evaluations: EvaluationCache = field(default_factory=EvaluationCache)
+    # Notified with the environment id after a commit that begins a job of evaluating people again.
+    reevaluations: Signal = field(default_factory=Signal)
 
     def jitter(self) -> float:
         """Return a random number between -1 and 1, to spread repetitions."""

@@ -93,7 +93,7 @@ class Organizations:
         )
         if given.name is UNSET:
             raise ValidationFailed([FieldError("name", "name_required")])
-        made = _changed(blank, given)
+        made = applied(blank, given)
         wanted = _checked_domains(given)
 
         def work(connection: Connection) -> wire.Organization:
@@ -158,7 +158,7 @@ class Organizations:
 
         def work(connection: Connection) -> wire.Organization:
             before = _required(connection, environment_id, organization_id, lock=True)
-            after = _changed(before, given)
+            after = applied(before, given)
             held = store.domains_of(connection, environment_id, [before.id])[before.id]
             self._refuse_taken_ids(connection, after)
             change: _DomainChange = (held, ())
@@ -287,7 +287,8 @@ def _required(
     return found
 
 
-def _changed(before: Organization, given: OrganizationChanges) -> Organization:
+def applied(before: Organization, given: OrganizationChanges) -> Organization:
+    """Return an organization with changes, domains aside. Raises `ValidationFailed` and `BadRequest`."""
     wrong = []
     after = before
     if given.name is not UNSET:

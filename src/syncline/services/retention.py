@@ -40,6 +40,9 @@ class Retention:
         removed += await self._all(
             partial(upkeep.trim_idempotency_keys, created_before=now - keep.answers, limit=BATCH)
         )
+        removed += await self._all(
+            partial(upkeep.trim_past_memberships, ended_before=now - self._kernel.retention, limit=BATCH)
+        )
         removed += await self._kernel.database.write(partial(endpoints.remove_expired_secrets, now=now))
         for step in purge.STEPS:
             removed += await self._all(_purging(step, now - keep.deleted), least=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,9 +26,22 @@ from syncline.store.database import Connection, DatabaseUnavailable
 from syncline.store.scim_access import Credential
 
 _USE_RECORDED_EVERY = timedelta(minutes=1)
-_MAX_TOKEN = 512
+MAX_TOKEN = 512
+PATHS_SETTING = "scim_aliases"
+"""Where a directory names the further paths that lead to it, in lower case."""
 _OPENED = 1_000
+# A token of which another service keeps the digest of sixteen bytes, not of the text that is presented.
+_BYTES_PREFIX = "ssoready_scim_bearer_token_"
+_BYTES_LENGTH = len(_BYTES_PREFIX) + 25
 _logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Aliased:
+    """A request that came by a further path of a directory: the directory's id, and the path below it."""
+
+    directory: str
+    rest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +78,7 @@ class ScimAccess:
         that is deleted or never was.
         """
         token, is_basic = read_token(authorization)
-        token_digest = digest(token)
+        token_digest = presented_digest(token)
         found = await self._credentials.get(token_digest)
         now = self._kernel.clock()
         if (
@@ -90,11 +104,28 @@ class ScimAccess:
         None where that is not known or not so simple; then `authenticate` is to be asked.
         """
         token, is_basic = read_token(authorization)
-        token_digest = digest(token)
+        token_digest = presented_digest(token)
         found = self._opened.get(token_digest)
         if found is None or is_basic or not names_directory(directory_text, found.directory):
             return None
         return Pending(found.directory, token_digest, found.token_id)
+
+    async def aliased(self, path: bytes, authorization: str | None) -> Aliased | None:
+        """Return where a raw path leads that is no directory's own, None if nowhere.
+
+        Which directory is meant is for the token to say, which is not judged here: the paths are the ones of
+        the directory that it opens.
+        """
+        found = await self._credentials.get(presented_digest(read_token(authorization)[0]))
+        paths = found.directory.settings.get(PATHS_SETTING) if found is not None else None
+        if found is None or not isinstance(paths, list):
+            return None
+        asked = path.lower()
+        for one in paths:
+            base = str(one).encode()
+            if asked.startswith(base) and asked[len(base) : len(base) + 1] in (b"", b"/"):
+                return Aliased(bare(found.directory.id), path[len(base) :])
+        return None
 
     def used(self, pending: Pending) -> None:
         """Note that a write went through with the token."""
@@ -163,7 +194,18 @@ def read_token(authorization: str | None) -> tuple[str, bool]:
     while scheme.lower() == "bearer":
         text = _unquoted(rest)
         scheme, _, rest = text.partition(" ")
-    return (text if len(text) <= _MAX_TOKEN else ""), False
+    return (text if len(text) <= MAX_TOKEN else ""), False
+
+
+def presented_digest(token: str) -> str:
+    """Return the digest under which a presented token is stored."""
+    if token.startswith(_BYTES_PREFIX) and len(token) == _BYTES_LENGTH:
+        try:
+            raw = int(token[len(_BYTES_PREFIX) :], 36).to_bytes(16, "big")
+        except (ValueError, OverflowError):
+            return digest(token)
+        return hashlib.sha256(raw).hexdigest()
+    return digest(token)
 
 
 def names_directory(text: str, directory: Directory) -> bool:

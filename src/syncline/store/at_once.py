@@ -71,7 +71,8 @@ def is_current(connection: Connection, known: Known) -> bool:
 
 def is_possible(dirty: Dirty) -> bool:
     """Tell whether the statement can write these changes; the rare kinds take the long way."""
-    return not (dirty.deleted_groups or dirty.edges or dirty.pending)
+    rare = dirty.held_back or dirty.released or dirty.reevaluate
+    return not (dirty.deleted_groups or dirty.edges or dirty.pending or rare)
 
 
 def write(

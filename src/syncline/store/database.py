@@ -40,6 +40,10 @@ class Database(Protocol):
         """Run `work` in one read-only transaction (one snapshot on SQLite, read committed on PostgreSQL)."""
         ...
 
+    async def snapshot(self, work: Work[T]) -> T:
+        """Run `work` in one read-only transaction all of whose statements see the same state."""
+        ...
+
     async def at_once(self, work: Work[T | None]) -> T | None:
         """Run `work`, whose only writing statement is its last and commits itself; None if it did nothing.
 

@@ -94,6 +94,7 @@ def _changeable(directory: Directory) -> dict[str, Any]:
         "name_key": fold(directory.name),
         "state": directory.state.value,
         "inactive_users": directory.inactive_users.value,
+        "membership": directory.membership.value,
         "settings": dump(directory.settings),
         "updated_at": directory.updated_at,
         "activated_at": directory.activated_at,

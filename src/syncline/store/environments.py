@@ -45,6 +45,14 @@ def by_name(connection: Connection, name: str) -> Environment | None:
     return None if row is None else _environment(row)
 
 
+def created_at(connection: Connection, environment_id: str) -> datetime | None:
+    """Return when an environment was made."""
+    found: datetime | None = connection.execute(
+        select(_environments.created_at).where(_environments.id == environment_id)
+    ).scalar_one_or_none()
+    return found
+
+
 def all_of(connection: Connection) -> list[Environment]:
     """Return every environment, oldest first."""
     return [

@@ -70,12 +70,18 @@ def change(connection: Connection, organization: Organization) -> None:
 
 
 def remove(connection: Connection, organization: Organization, at: datetime) -> None:
-    """Mark an organization as deleted and remove its domains."""
+    """Mark an organization as deleted and remove its domains and its own roles."""
     connection.execute(_mine(update(t.organizations), organization).values(deleted_at=at, updated_at=at))
     connection.execute(
         delete(t.organization_domains).where(
             _domains.environment_id == organization.environment_id,
             _domains.organization_id == organization.id,
+        )
+    )
+    roles = t.roles.c
+    connection.execute(
+        delete(t.roles).where(
+            roles.environment_id == organization.environment_id, roles.organization_id == organization.id
         )
     )
 

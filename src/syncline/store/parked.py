@@ -72,7 +72,7 @@ class Attempt:
 
 
 _record_each = Prepared(
-    sqlite.insert(t.delivery_attempts).on_conflict_do_nothing(index_elements=["id"]),
+    sqlite.insert(t.delivery_attempts).on_conflict_do_nothing(index_elements=["endpoint_id", "id"]),
     insert_columns(t.delivery_attempts),
 )
 _INTEGERS = {"attempt", "duration_ms", "status"}
@@ -84,7 +84,7 @@ _record_all = Prepared(
         " attempt, started_at, duration_ms, outcome, status, error, response, next_due_at)"
         " SELECT :environment, :endpoint, * FROM unnest(:id, :position, :event_id, :event_type, :attempt,"
         " :started_at, :duration_ms, :outcome, :status, :error, :response, :next_due_at)"
-        " ON CONFLICT (id) DO NOTHING"
+        " ON CONFLICT (endpoint_id, id) DO NOTHING"
     ).bindparams(
         bindparam("environment", type_=Text()),
         bindparam("endpoint", type_=Text()),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -105,9 +105,24 @@ class PostgresDatabase:
 
     async def read(self, work: Work[T]) -> T:
         """See `Database.read`."""
+        return await self._repeatable(lambda: self._alone(work))
+
+    async def snapshot(self, work: Work[T]) -> T:
+        """See `Database.snapshot`."""
+
+        async def transaction() -> T:
+            async with self._begun() as pooled:
+                await pooled.raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                result = await pooled.run(work)
+                await pooled.raw.execute("COMMIT")
+                return result
+
+        return await self._repeatable(transaction)
+
+    async def _repeatable(self, reading: Callable[[], Coroutine[Any, Any, T]]) -> T:
         for attempt in range(2):
             try:
-                return await self._alone(work)
+                return await reading()
             except DBAPIError as error:
                 # A connection that a server restart broke is replaced once: reads may be repeated.
                 if not error.connection_invalidated or attempt:

@@ -6,16 +6,17 @@ Lists are ordered by id, and ids carry the time of creation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, Text, bindparam, select
 
-from syncline.core.model import Directory, GroupRecord, Scope, UserRecord
+from syncline.core.model import Directory, GroupRecord, Membership, Scope, UserRecord
 from syncline.core.paging import Span
 from syncline.core.text import index_key
 from syncline.store import tables as t
+from syncline.store.nested_groups import effective_groups_of, groups_around, groups_within
 from syncline.store.rows import directory_of, exact_key, group_of, user_of
 from syncline.store.types import among
 
@@ -34,6 +35,8 @@ class UserFilter:
     directory: Scope | None = None
     # Where the group is, and its SCIM id.
     group: tuple[Scope, str] | None = None
+    # Whether members of groups inside of the group count.
+    effective: bool = False
     idp_id: str | None = None
     email: str | None = None
 
@@ -61,15 +64,34 @@ def users(connection: Connection, environment_id: str, wanted: UserFilter, span:
         statement = statement.where(_users.email_key == index_key(wanted.email))
     if wanted.group is not None:
         scope, group_id = wanted.group
+        inside = _members.group_id == group_id
+        if wanted.effective:
+            inside = _members.group_id.in_(groups_within(scope, group_id))
         statement = statement.where(
             _users.directory_id == scope.directory_id,
             _users.id.in_(
-                select(_members.user_id).where(
-                    _members.directory_id == scope.directory_id, _members.group_id == group_id
-                )
+                select(_members.user_id).where(_members.directory_id == scope.directory_id, inside)
             ),
         )
     return _many(connection, environment_id, _within(statement, _users.directory_user_id, span), user_of)
+
+
+def users_by_id(connection: Connection, environment_id: str, ids: Collection[str]) -> list[ShownUser]:
+    """Return those of some people who are in the view, by the ids they have there."""
+    statement = _user_rows(environment_id).where(among(_users.directory_user_id, "chosen"))
+    return _many(connection, environment_id, statement, user_of, {"chosen": sorted(ids)})
+
+
+def groups_by_id(connection: Connection, environment_id: str, ids: Collection[str]) -> list[ShownGroup]:
+    """Return those of some groups that are there, by their SCIM ids."""
+    statement = _group_rows(environment_id).where(among(_groups.id, "chosen"))
+    return _many(connection, environment_id, statement, group_of, {"chosen": sorted(ids)})
+
+
+def live_directories(connection: Connection, environment_id: str, ids: Collection[str]) -> set[str]:
+    """Return those of some ids that are of directories of the environment that are not deleted."""
+    asked = {"environment": environment_id, "ids": sorted(ids)}
+    return {row.id for row in connection.execute(_directories_by_id, asked)} if ids else set()
 
 
 def group(connection: Connection, environment_id: str, group_id: str) -> ShownGroup | None:
@@ -85,23 +107,24 @@ def groups(
     *,
     directory: Scope | None = None,
     member: tuple[Scope, str] | None = None,
+    effective: bool = False,
 ) -> list[ShownGroup]:
-    """Return groups, of one directory and with one person as a direct member where that is asked.
+    """Return groups, of one directory and with one person as a member where that is asked.
 
-    `span` bounds SCIM ids; `member` is where the person is, and the SCIM id.
+    `span` bounds SCIM ids; `member` is where the person is, and the SCIM id; `effective`: whether
+    memberships through other groups count.
     """
     statement = _group_rows(environment_id)
     if directory is not None:
         statement = statement.where(_groups.directory_id == directory.directory_id)
     if member is not None:
         scope, user_id = member
+        held = select(_members.group_id).where(
+            _members.directory_id == scope.directory_id, _members.user_id == user_id
+        )
         statement = statement.where(
             _groups.directory_id == scope.directory_id,
-            _groups.id.in_(
-                select(_members.group_id).where(
-                    _members.directory_id == scope.directory_id, _members.user_id == user_id
-                )
-            ),
+            _groups.id.in_(groups_around(scope, user_id) if effective else held),
         )
     return _many(connection, environment_id, _within(statement, _groups.id, span), group_of)
 
@@ -125,16 +148,24 @@ _groups_of = (
 def groups_of(
     connection: Connection, environment_id: str, people: Collection[ShownUser]
 ) -> dict[str, list[GroupRecord]]:
-    """Return the groups each person is a direct member of, oldest first, by the person's SCIM id."""
+    """Return the groups each person is a member of, oldest first, by the person's SCIM id.
+
+    Their directories decide whether memberships through other groups count.
+    """
     found: dict[str, list[GroupRecord]] = {record.id: [] for record, _ in people}
-    if people:
-        asked = {
-            "environment": environment_id,
-            "directories": sorted({directory.id for _, directory in people}),
-            "users": sorted(found),
-        }
-        for row in connection.execute(_groups_of, asked):
-            found[row.member_id].append(group_of(row))
+    for membership, statement in (
+        (Membership.DIRECT, _groups_of),
+        (Membership.EFFECTIVE, effective_groups_of),
+    ):
+        alike = [shown for shown in people if shown[1].membership is membership]
+        if alike:
+            asked = {
+                "environment": environment_id,
+                "directories": sorted({directory.id for _, directory in alike}),
+                "users": sorted(record.id for record, _ in alike),
+            }
+            for row in connection.execute(statement, asked):
+                found[row.member_id].append(group_of(row))
     return found
 
 
@@ -212,10 +243,11 @@ def _many(
     environment_id: str,
     statement: Select[Any],
     record_of: Callable[[Row[Any]], Record],
+    given: Mapping[str, Any] | None = None,
 ) -> list[tuple[Record, Directory]]:
     """Return the rows with their directories, which are few: each is read once and not with every row."""
     while True:
-        rows = connection.execute(statement).all()
+        rows = connection.execute(statement, given or {}).all()
         asked = {"environment": environment_id, "ids": sorted({row.directory_id for row in rows})}
         found = connection.execute(_directories_by_id, asked) if rows else ()
         directories = {directory.id: directory for directory in map(directory_of, found)}

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
+from syncline.store import reconciliations
 from syncline.store import tables as t
+from syncline.store.evaluations import lock
 from syncline.store.upkeep import remove_some
 
 Step = Callable[[Connection, datetime, int], int]
@@ -20,9 +22,19 @@ _CONTENTS = (
     t.memberships,
     t.group_edges,
     t.pending_memberships,
+    t.past_memberships,
     t.directory_users,
     t.directory_groups,
+    t.reconciliation_rows,
+    t.reconciliation_findings,
+    t.reconciliations,
+    t.held_changes,
+    t.reevaluations,
+    t.attribute_maps,
+    t.role_rules,
     t.bearer_tokens,
+    t.scim_aliases,
+    t.resource_aliases,
     t.directory_heads,
 )
 
@@ -63,6 +75,35 @@ def directories(connection: Connection, before: datetime, limit: int) -> int:
     return connection.execute(delete(t.directories).where(c.id == chosen)).rowcount
 
 
+def old_reconciliations(connection: Connection, before: datetime, limit: int) -> int:
+    """Purge reconciliations that were made before a moment, with their findings."""
+    c = t.reconciliations.c
+    chosen = connection.execute(
+        select(c.id).where(c.created_at < before).order_by(c.created_at).limit(1)
+    ).scalar_one_or_none()
+    if chosen is None:
+        return 0
+    reconciliations.remove(connection, chosen, limit)
+    return 1
+
+
+def evaluations(connection: Connection, before: datetime, limit: int) -> int:
+    """Purge snapshots of one environment that were made before a moment and that no directory names."""
+    c, directories_ = t.evaluations.c, t.directories.c
+    named = (
+        select(directories_.id)
+        .where(directories_.environment_id == c.environment_id, directories_.evaluation_id == c.id)
+        .exists()
+    )
+    unused = (c.created_at < before) & ~named
+    environment_id = connection.execute(select(c.environment_id).where(unused).limit(1)).scalar_one_or_none()
+    if environment_id is None:
+        return 0
+    # Whoever composes evaluations now might come to one of these again.
+    lock(connection, environment_id)
+    return remove_some(connection, t.evaluations, unused & (c.environment_id == environment_id), limit)
+
+
 def organizations(connection: Connection, before: datetime, limit: int) -> int:
     """Purge organizations that were deleted before a moment, once nothing of them is left."""
     c = t.organizations.c
@@ -70,5 +111,18 @@ def organizations(connection: Connection, before: datetime, limit: int) -> int:
     return remove_some(connection, t.organizations, (c.deleted_at < before) & empty, limit)
 
 
-STEPS: tuple[Step, ...] = (people_and_groups, credentials, directories, organizations)
+def ended_imports(connection: Connection, before: datetime, limit: int) -> int:
+    """Purge imports that ended before a moment: their problems name ids of the source."""
+    return remove_some(connection, t.imports, t.imports.c.finished_at < before, limit)
+
+
+STEPS: tuple[Step, ...] = (
+    people_and_groups,
+    credentials,
+    old_reconciliations,
+    directories,
+    evaluations,
+    organizations,
+    ended_imports,
+)
 """Every step; each is to be repeated until it removes nothing."""

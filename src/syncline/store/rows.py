@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row
 
 from syncline.core.attributes import email, idp_id
@@ -14,6 +15,9 @@ from syncline.core.model import (
     EnvironmentId,
     GroupRecord,
     InactiveUsers,
+    Mapped,
+    Membership,
+    RoleGrant,
     Scope,
     UserRecord,
 )
@@ -22,6 +26,10 @@ from syncline.core.scim.schema import ResourceKind
 from syncline.core.scim.search import search_document
 from syncline.core.text import index_key
 from syncline.store.jsontext import dump, load
+
+_encode = msgspec.json.Encoder().encode
+_mapped = msgspec.json.Decoder(Mapped).decode
+_grants = msgspec.json.Decoder(tuple[RoleGrant, ...]).decode
 
 
 def directory_of(row: Row[Any]) -> Directory:
@@ -40,6 +48,8 @@ def directory_of(row: Row[Any]) -> Directory:
         updated_at=row.updated_at,
         activated_at=row.activated_at,
         deleted_at=row.deleted_at,
+        membership=Membership(row.membership),
+        evaluation_id=row.evaluation_id,
     )
 
 
@@ -55,6 +65,8 @@ def user_of(row: Row[Any]) -> UserRecord:
         updated_at=row.updated_at,
         listed_at=row.listed_at,
         deleted_at=row.deleted_at,
+        mapped=_mapped(row.mapped) if row.mapped is not None else None,
+        roles=roles_of(row.roles) if row.roles is not None else None,
     )
 
 
@@ -74,7 +86,7 @@ def group_of(row: Row[Any]) -> GroupRecord:
 
 def user_row(scope: Scope, record: UserRecord) -> dict[str, Any]:
     """Return every column of a user row, the lookup keys derived from the document."""
-    address = email(record.document)
+    address = shown_email(record)
     external_id = record.document.get("externalId")
     return {
         "environment_id": scope.environment_id,
@@ -89,6 +101,7 @@ def user_row(scope: Scope, record: UserRecord) -> dict[str, Any]:
         "active": record.active,
         "document": dump(record.document),
         "raw": dump(record.raw) if record.raw is not None else None,
+        **evaluated_columns(record),
         "search": dump(search_document(record.document, ResourceKind.USER)),
         "version": record.version,
         "created_at": record.created_at,
@@ -96,6 +109,22 @@ def user_row(scope: Scope, record: UserRecord) -> dict[str, Any]:
         "listed_at": record.listed_at,
         "deleted_at": record.deleted_at,
     }
+
+
+def evaluated_columns(record: UserRecord) -> dict[str, str | None]:
+    """Return the columns that hold what the directory's evaluation made of a person."""
+    return {
+        "mapped": None if record.mapped is None else _encode(record.mapped).decode(),
+        "roles": None if record.roles is None else _encode(record.roles).decode(),
+    }
+
+
+def shown_email(record: UserRecord) -> str | None:
+    """Return the address that the product view shows, by which people are looked up."""
+    if record.mapped is not None and "email" in record.mapped.standard:
+        found = record.mapped.standard["email"]
+        return found if isinstance(found, str) else None
+    return email(record.document)
 
 
 def group_row(scope: Scope, record: GroupRecord) -> dict[str, Any]:
@@ -117,6 +146,11 @@ def group_row(scope: Scope, record: GroupRecord) -> dict[str, Any]:
         "updated_at": record.updated_at,
         "deleted_at": record.deleted_at,
     }
+
+
+def roles_of(text: str) -> tuple[RoleGrant, ...]:
+    """Return the grants of a `roles` column."""
+    return _grants(text)
 
 
 def exact_key(text: str) -> str:

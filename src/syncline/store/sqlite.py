@@ -62,6 +62,10 @@ class SqliteDatabase:
 
         return await self._in(self._readers, transaction)
 
+    async def snapshot(self, work: Work[T]) -> T:
+        """See `Database.snapshot`. Every reading transaction is one."""
+        return await self.read(work)
+
     async def at_once(self, work: Work[T | None]) -> T | None:
         """See `Database.at_once`. There are no round trips to save."""
         return None

@@ -127,6 +127,10 @@ directories = Table(
     Column("state", Text, nullable=False),
     Column("inactive_users", Text, nullable=False),
     Column("settings", Text, nullable=False),
+    # What people are evaluated by; null while nothing is defined but the standard attributes.
+    Column("evaluation_id", Text),
+    # direct or effective: which memberships the product view and its events speak of.
+    Column("membership", Text, nullable=False, server_default="direct"),
     # Raised by whoever writes rows of the directory or the directory itself, where several may write at once.
     Column("revision", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
@@ -170,6 +174,9 @@ directory_users = Table(
     Column("document", Text, nullable=False),
     # Null when the raw body equals the document.
     Column("raw", Text),
+    # What the evaluation of the directory made of the person, as the last event said it; null without one.
+    Column("mapped", Text),
+    Column("roles", Text),
     Column("search", JsonText, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -393,7 +400,7 @@ delivery_attempts = Table(
     metadata,
     Column("environment_id", Text, nullable=False),
     Column("endpoint_id", Text, nullable=False),
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("event_type", Text, nullable=False),
@@ -405,8 +412,8 @@ delivery_attempts = Table(
     Column("error", Text),
     Column("response", Text),
     Column("next_due_at", Instant),
-    Index(None, "endpoint_id", "id"),
-    Index(None, "started_at"),
+    # The one index, as every attempt is written into all of them: ids carry the time, so ages are ranges.
+    PrimaryKeyConstraint("endpoint_id", "id"),
 )
 
 idempotency_keys = Table(
@@ -477,6 +484,300 @@ erasures = Table(
     Column("lease_until", Instant),
     Index(None, "environment_id", "directory_user_id"),
     Index(None, "next_due_at"),
+)
+
+# The attributes that an environment shows beyond the standard ones, and where they come from by default.
+attribute_definitions = Table(
+    "attribute_definitions",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    # standard (only its sources differ from the built-in ones), predefined or custom.
+    Column("kind", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("required", Boolean, nullable=False),
+    Column("description", Text),
+    # A list of sources; empty for those that a predefined attribute has by itself.
+    Column("sources", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index(None, "environment_id", "key", unique=True),
+)
+
+# What one directory maps differently: every version of it, of which the newest is in force.
+attribute_maps = Table(
+    "attribute_maps",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    # Lists of sources by attribute key.
+    Column("sources", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "version"),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    # Null for a role of the environment.
+    Column("organization_id", Text),
+    Column("id", Text, primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("resource_type_slug", Text, nullable=False),
+    Column("permissions", Text, nullable=False),
+    # The lower, the more important.
+    Column("priority", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index(
+        "uq_roles_environment_slug",
+        "environment_id",
+        "slug",
+        unique=True,
+        sqlite_where=text("organization_id IS NULL"),
+        postgresql_where=text("organization_id IS NULL"),
+    ),
+    Index(
+        "uq_roles_organization_slug",
+        "organization_id",
+        "slug",
+        unique=True,
+        sqlite_where=text("organization_id IS NOT NULL"),
+        postgresql_where=text("organization_id IS NOT NULL"),
+    ),
+)
+
+# Who gets which role in a directory: every version of it, of which the newest is in force.
+role_rules = Table(
+    "role_rules",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    # mode, precedence, default_role, rules and floors (`core.roles`).
+    Column("body", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "version"),
+)
+
+# What directories evaluate their people by: attribute map and role rules in one, never changed.
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    # A digest of the body, so that directories of one environment share what is equal.
+    Column("id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("environment_id", "id"),
+)
+
+# Directories whose people have to be evaluated again; due while something is left to do.
+reevaluations = Table(
+    "reevaluations",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, primary_key=True),
+    Column("evaluation_id", Text),
+    # The last person who was evaluated; empty at the beginning.
+    Column("cursor", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("next_due_at", Instant),
+    Column("lease_until", Instant),
+    Index(None, "next_due_at"),
+    Index(None, "environment_id", "directory_id"),
+)
+
+# Changes that were not carried out because a rule protects against them, until somebody decides.
+held_changes = Table(
+    "held_changes",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    # role_floor: a person would lose a role that too few would hold then.
+    Column("kind", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    # pending, approved, ignored, or obsolete when the reason has gone by itself.
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("actor", Text),
+    # When the reason has gone. Until then what was ignored is not asked again.
+    Column("ended_at", Instant),
+    Index(
+        "uq_held_changes_lasting",
+        "directory_id",
+        "user_id",
+        "role",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(None, "directory_id", "state"),
+    Index(None, "environment_id", "id"),
+)
+
+# Memberships that ended without events of their own, because their group did. People are named by the ids
+# they had in the product view then, groups by their SCIM ids.
+past_memberships = Table(
+    "past_memberships",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("group_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "group_id", "user_id"),
+    Index(None, "directory_id", "user_id"),
+    Index(None, "ended_at"),
+)
+
+# Comparisons of an app's own roster with a directory; due while something is left to do.
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    # upload or url.
+    Column("source", Text, nullable=False),
+    # The address of a roster, and the secret that is sent to it.
+    Column("url", Text),
+    Column("sealed", Text),
+    # What is being done, and the last row, person or event that it is done with.
+    Column("phase", Text, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    # How many findings there are, by class, and what was corrected of them.
+    Column("counts", Text, nullable=False),
+    Column("corrections", Text, nullable=False),
+    Column("problems", Text, nullable=False),
+    Column("error", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text),
+    Column("taken_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("next_due_at", Instant),
+    Column("lease_until", Instant),
+    # Raised by every claim, so that a worker whose lease ran out writes nothing more.
+    Column("fence", BigInteger, nullable=False),
+    Index(None, "environment_id", "directory_id", "id"),
+    Index(None, "next_due_at"),
+)
+
+# The rows of a roster, until they are compared.
+reconciliation_rows = Table(
+    "reconciliation_rows",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("reconciliation_id", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    # What the row is matched by, and what a person can be recognized by.
+    Column("key", Text, nullable=False),
+    Column("idp_id_key", Text),
+    Column("email_key", Text),
+    Column("body", Text, nullable=False),
+    # Whether nobody in the product view is meant, and which event tells that somebody has left.
+    Column("pending", Boolean, nullable=False),
+    Column("past", Text),
+    PrimaryKeyConstraint("reconciliation_id", "number"),
+    Index(None, "reconciliation_id", "key"),
+)
+
+reconciliation_findings = Table(
+    "reconciliation_findings",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("reconciliation_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("drift", Text, nullable=False),
+    Column("directory_user_id", Text),
+    Column("idp_id_key", Text),
+    Column("email_key", Text),
+    Column("body", Text, nullable=False),
+    # Null while nobody has corrected it: emitted, or why not.
+    Column("outcome", Text),
+    Column("settled_at", Instant),
+    PrimaryKeyConstraint("reconciliation_id", "id"),
+    Index(None, "reconciliation_id", "drift", "id"),
+    Index(None, "directory_id"),
+)
+
+# Moving in from elsewhere: what is copied, how far it is, and what was refused.
+imports = Table(
+    "imports",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("sealed", Text),
+    Column("progress", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("problems", Text, nullable=False),
+    Column("error", Text),
+    Column("cause", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("next_due_at", Instant),
+    Column("lease_until", Instant),
+    Index(None, "environment_id", "id"),
+    Index(None, "next_due_at"),
+)
+
+# Addresses that identity providers already have, kept so that nothing changes on their side.
+scim_aliases = Table(
+    "scim_aliases",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("id", Text, primary_key=True),
+    # The path before `/Users` and `/Groups`, without a slash at its end.
+    Column("path", Text, nullable=False),
+    # The same in lower case: providers may change the letter case of an address.
+    Column("path_key", Text, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "directory_id"),
+)
+
+# Ids that identity providers got from another service for people and groups that moved in.
+resource_aliases = Table(
+    "resource_aliases",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("alias", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    PrimaryKeyConstraint("directory_id", "alias"),
+    Index("uq_resource_aliases_resource_id", "directory_id", "resource_id", unique=True),
 )
 
 # Retention looks for what has been deleted for long.

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, delete, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, delete, or_, select, tuple_, update
 
 from syncline.core.attributes import email, idp_id
 from syncline.core.ids import Prefix, bare, make_id
@@ -24,11 +24,14 @@ TABLES = (
     "directory_users",
     "memberships",
     "pending_memberships",
+    "past_memberships",
     "event_inbox",
     "event_log",
     "delivery_attempts",
     "parked_deliveries",
     "idempotency_keys",
+    "reconciliation_rows",
+    "reconciliation_findings",
 )
 """The tables that a person leaves traces in."""
 
@@ -225,29 +228,37 @@ def _tombstones(rows: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def clear_attempts(connection: Connection, who: Person, after: str) -> tuple[int, str | None]:
+Place = tuple[str, str]
+"""An attempt among all: its endpoint's id and its own."""
+
+FIRST_PLACE: Place = ("", "")
+
+
+def clear_attempts(connection: Connection, who: Person, after: Place) -> tuple[int, Place | None]:
     """Remove what receivers answered, and what went wrong, from the next `SCAN` attempts with such texts.
 
     Attempts of events that are gone are cleared as well: nobody can tell any more whom they were about.
-    Returns how many were cleared, and the id to go on behind or None.
+    Returns how many were cleared, and the place to go on behind or None.
     """
     rows = connection.execute(
-        select(_attempts.id, _attempts.position)
+        select(_attempts.endpoint_id, _attempts.id, _attempts.position)
         .where(
             _attempts.environment_id == who.environment_id,
-            _attempts.id > after,
+            tuple_(_attempts.endpoint_id, _attempts.id) > tuple_(*after),
             or_(_attempts.error.is_not(None), _attempts.response.is_not(None)),
         )
-        .order_by(_attempts.id)
+        .order_by(_attempts.endpoint_id, _attempts.id)
         .limit(SCAN)
     ).all()
     known = _people_at(connection, who.environment_id, [row.position for row in rows])
-    ids = [row.id for row in rows if known.get(row.position, "gone") in (*who.user_ids, "gone")]
-    connection.execute(
-        update(t.delivery_attempts).where(among(_attempts.id, "ids")).values(error=None, response=None),
-        {"ids": ids},
-    )
-    return len(ids), rows[-1].id if len(rows) == SCAN else None
+    found = [row for row in rows if known.get(row.position, "gone") in (*who.user_ids, "gone")]
+    if found:
+        statement = update(t.delivery_attempts).where(
+            _attempts.endpoint_id == bindparam("endpoint"), _attempts.id == bindparam("attempt_id")
+        )
+        keys = [{"endpoint": row.endpoint_id, "attempt_id": row.id} for row in found]
+        connection.execute(statement.values(error=None, response=None), keys)
+    return len(found), (rows[-1].endpoint_id, rows[-1].id) if len(rows) == SCAN else None
 
 
 def clear_parked(connection: Connection, who: Person) -> int:
@@ -299,6 +310,20 @@ def remove_rows(connection: Connection, who: Person) -> tuple[int, int]:
         ),
         scope | {"keys": [exact_key(text) for text in who.rows | who.idp_ids | who.names]},
     ).rowcount
+    past = t.past_memberships.c
+    connection.execute(
+        delete(t.past_memberships).where(
+            past.directory_id == bindparam("directory"), among(past.user_id, "ids")
+        ),
+        scope | {"ids": sorted(who.user_ids)},
+    )
+    known_as = t.resource_aliases.c
+    connection.execute(
+        delete(t.resource_aliases).where(
+            known_as.directory_id == bindparam("directory"), among(known_as.resource_id, "ids")
+        ),
+        gone,
+    )
     people = connection.execute(
         delete(t.directory_users).where(
             _users.directory_id == bindparam("directory"), among(_users.id, "ids")

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
+from syncline.core.ids import RANDOMNESS_BYTES, Prefix, make_id, new_ulid
 from syncline.store import log, sinks
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
+from syncline.store.types import among, to_ms
 
 _attempts, _endpoints, _inbox = t.delivery_attempts.c, t.webhook_endpoints.c, t.event_inbox.c
 
@@ -75,11 +93,58 @@ def _flag(
 def trim_attempts(
     connection: Connection, successes_before: datetime, failures_before: datetime, limit: int
 ) -> int:
-    """Remove up to `limit` attempts: successes and failures have their own ages; return how many."""
-    old = (_attempts.started_at < failures_before) | (
-        (_attempts.outcome == "success") & (_attempts.started_at < successes_before)
+    """Remove up to `limit` attempts: successes and failures have their own ages; return how many.
+
+    An attempt gets its id when it has ended, so the time in the id is never before `started_at`.
+    """
+    asked = {
+        "successes": _oldest_id(successes_before),
+        "failures": _oldest_id(failures_before),
+        "rows": limit,
+    }
+    found: dict[str, list[str]] = {}
+    for endpoint_id, attempt_id in connection.execute(_finding[connection.dialect.name], asked):
+        found.setdefault(endpoint_id, []).append(attempt_id)
+    for endpoint_id, ids in found.items():
+        connection.execute(_remove_attempts, {"endpoint": endpoint_id, "ids": ids})
+    return sum(map(len, found.values()))
+
+
+def _oldest_id(moment: datetime) -> str:
+    """Return an id below those of all attempts that ended at a moment or later."""
+    return make_id(Prefix.ATTEMPT, new_ulid(max(to_ms(moment), 0), bytes(RANDOMNESS_BYTES)))
+
+
+def _old_attempts(dialect: str) -> Select[Any]:
+    """Return the query of attempts that are too old, endpoint by endpoint, each from the oldest on."""
+    # The endpoints that have attempts, also those that are gone, in steps through the primary key.
+    seen = select(func.min(_attempts.endpoint_id).label("id")).cte("seen", recursive=True)
+    following = select(func.min(_attempts.endpoint_id)).where(_attempts.endpoint_id > seen.c.id)
+    seen = seen.union_all(select(following.correlate(seen).scalar_subquery()).where(seen.c.id.is_not(None)))
+    rows = bindparam("rows", type_=BigInteger())
+    old = and_(
+        _attempts.endpoint_id == seen.c.id,
+        _attempts.id < bindparam("successes", type_=Text()),
+        or_(_attempts.outcome == "success", _attempts.id < bindparam("failures", type_=Text())),
     )
-    return remove_some(connection, t.delivery_attempts, old, limit)
+    key = select(_attempts.endpoint_id, _attempts.id)
+    if dialect == "sqlite":
+        return key.select_from(seen.join(t.delivery_attempts, old)).limit(rows)
+    # LATERAL keeps the planner from reading the whole table once for all endpoints.
+    each = key.where(old).order_by(_attempts.endpoint_id, _attempts.id).limit(rows).lateral("old")
+    return select(each).select_from(seen.join(each, true())).limit(rows)
+
+
+_finding = {name: _old_attempts(name) for name in ("sqlite", "postgresql")}
+_remove_attempts = delete(t.delivery_attempts).where(
+    _attempts.endpoint_id == bindparam("endpoint", type_=Text()), among(_attempts.id, "ids")
+)
+
+
+def trim_past_memberships(connection: Connection, ended_before: datetime, limit: int) -> int:
+    """Remove up to `limit` memberships that ended with their group, as long ago as events are kept."""
+    c = t.past_memberships.c
+    return remove_some(connection, t.past_memberships, c.ended_at < ended_before, limit)
 
 
 def trim_idempotency_keys(connection: Connection, created_before: datetime, limit: int) -> int:

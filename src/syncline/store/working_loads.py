@@ -19,17 +19,18 @@ from sqlalchemy import (
     cast,
     literal_column,
     null,
+    or_,
     select,
     union_all,
 )
 from sqlalchemy.types import TypeEngine
 
-from syncline.core.model import Directory, DirectoryId, GroupRecord, Pair, UserRecord
+from syncline.core.model import Directory, DirectoryId, GroupRecord, Holders, Pair, UserRecord
 from syncline.core.text import index_key
 from syncline.core.working_set import Needs, WorkingSet
 from syncline.store import tables as t
 from syncline.store.prepared import Prepared
-from syncline.store.rows import directory_of, group_of, user_of
+from syncline.store.rows import directory_of, group_of, roles_of, user_of
 from syncline.store.types import Instant, among
 
 # Ids we mint have 26 characters; a longer member id cannot name a resource and is never looked up.
@@ -54,6 +55,8 @@ _LOADED: Mapping[str, type[TypeEngine[Any]]] = {
     "directory_user_id": Text,
     "document": Text,
     "raw": Text,
+    "mapped": Text,
+    "roles": Text,
     "member_count": BigInteger,
     "version": BigInteger,
     "created_at": Instant,
@@ -99,6 +102,15 @@ _KINDS: Mapping[str, Select[Any]] = {
         among(_members.group_id, "pair_groups"),
         among(_members.user_id, "pair_members"),
     ),
+    # Somebody's manager, by either id.
+    "manager": _loaded("manager", t.directory_users, _USER_FIELDS, other=_users.idp_id_key).where(
+        _users.directory_id == _directory,
+        _users.deleted_at.is_(None),
+        or_(among(_users.id, "managers"), among(_users.idp_id_key, "manager_keys")),
+    ),
+    "edge": _loaded("edge", t.group_edges, frozenset(), id=_edges.child_id, other=_edges.group_id).where(
+        _edges.directory_id == _directory, _edges.directory_id == bindparam("graph", type_=Text())
+    ),
     "token": _loaded(
         "token", t.bearer_tokens, frozenset(), id=_tokens.digest, listed_at=_tokens.expires_at
     ).where(
@@ -114,6 +126,15 @@ def _loading(kinds: tuple[str, ...]) -> Prepared:
     return Prepared(union_all(first, *others) if others else first)
 
 
+_holders = Prepared(
+    select(_users.roles).where(
+        _users.directory_id == _directory,
+        _users.deleted_at.is_(None),
+        _users.active,
+        # An underscore matches any character: who does not hold the role is sorted out afterwards.
+        _users.roles.contains(bindparam("role", type_=Text())),
+    )
+)
 _edge_pairs = Prepared(
     select(_edges.group_id, _edges.child_id).where(
         _edges.directory_id == _directory, among(_edges.group_id, "groups"), among(_edges.child_id, "members")
@@ -175,6 +196,8 @@ def load_needs(
     directory = rows.directory.id
     if needs.group_members:
         _load_all_members(connection, directory, rows, needs.group_members)
+    for role in needs.holders:
+        _count_holders(connection, rows, role)
     if needs.group_parents:
         rows.parents.update({id_: set() for id_ in needs.group_parents})
         found = _parents.all(connection, {"directory": directory, "children": list(needs.group_parents)})
@@ -194,7 +217,10 @@ def _load(
     rows.user_keys.update(dict.fromkeys(needs.user_keys))
     rows.pairs.update(dict.fromkeys(needs.pairs, False))
     rows.user_groups.update({id_: set() for id_ in needs.user_groups})
-    wanted = {
+    rows.managers.update(dict.fromkeys(needs.managers))
+    if needs.graph:
+        rows.graph = {}
+    wanted: dict[str, dict[str, Any]] = {
         "user": {"users": _possible(users)},
         "group": {"groups": _possible(groups)},
         "held": {"holding": list(needs.user_groups)},
@@ -203,6 +229,11 @@ def _load(
             "pair_groups": sorted({group for group, _ in needs.pairs}),
             "pair_members": sorted({member for _, member in needs.pairs}),
         },
+        "manager": {
+            "managers": sorted(needs.managers),
+            "manager_keys": sorted(index_key(id_, folded=False) for id_ in needs.managers),
+        },
+        "edge": {"graph": rows.directory.id if needs.graph else ""},
         "token": {"digests": list(digests)},
     }
     kinds = tuple(kind for kind, asked in wanted.items() if all(asked.values()))
@@ -232,6 +263,11 @@ def _take(rows: WorkingSet, row: Any, pairs: set[Pair]) -> None:
                 rows.groups[row.id] = group_of(row)
         case "holder":
             rows.user_keys[row.other] = row.id
+        case "manager":
+            rows.put_manager(user_of(row), row.other)
+        case "edge":
+            assert rows.graph is not None
+            rows.graph.setdefault(row.id, set()).add(row.other)
         case "pair":
             # Others of these groups and people are known already, as earlier commands left them.
             if (row.other, row.id) in pairs:
@@ -257,6 +293,14 @@ def _mark(rows: WorkingSet, pairs: set[Pair], found: Iterable[Sequence[Any]]) ->
     for group, member in found:
         if (group, member) in pairs:
             rows.pairs[group, member] = True
+
+
+def _count_holders(connection: Connection, rows: WorkingSet, role: str) -> None:
+    """Count who holds a role, and who of them only because a floor keeps it."""
+    # Looking for the slug as it stands in the JSON text narrows; what it says is read.
+    found = _holders.all(connection, {"directory": rows.directory.id, "role": f'"role":"{role}"'})
+    grants = [grant for row in found for grant in roles_of(row.roles) if grant.role == role]
+    rows.holders[role] = Holders(len(grants), sum(grant.held for grant in grants))
 
 
 def _load_all_members(connection: Connection, directory: str, rows: WorkingSet, groups: set[str]) -> None:

@@ -7,12 +7,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
-from syncline.core.model import ChangeSet, GroupRecord, Pair, Scope, UserRecord
+from syncline.core.model import (
+    Cause,
+    ChangeSet,
+    Directory,
+    GroupRecord,
+    Membership,
+    Pair,
+    Scope,
+    UserRecord,
+)
 from syncline.core.text import index_key
 from syncline.core.working_set import WorkingSet
 from syncline.store import tables as t
+from syncline.store.nested_groups import groups_within
 from syncline.store.prepared import Prepared, insert_columns
 from syncline.store.rows import group_row, user_row
 from syncline.store.types import Instant, among
@@ -36,10 +57,23 @@ class Dirty:
     memberships: dict[Pair, bool] = field(default_factory=dict)
     edges: dict[Pair, bool] = field(default_factory=dict)
     pending: dict[Pair, bool] = field(default_factory=dict)
+    # (user id, role) and the cause of the change that a floor held back.
+    held_back: dict[Pair, str] = field(default_factory=dict)
+    released: set[Pair] = field(default_factory=set)
+    # The cause for which everybody is to be evaluated by a job.
+    reevaluate: set[Cause] = field(default_factory=set)
 
-    def add(self, changes: ChangeSet, touched: Iterable[str]) -> None:
+    def add(self, changes: ChangeSet, touched: Iterable[str], cause: Cause) -> None:
         """Remember one command's changes and the users it touched; later commands overwrite earlier ones."""
         self.touched_users.update(touched)
+        self.users.update((change.after.id, change.after) for change in changes.evaluated)
+        for pair in changes.released:
+            self.held_back.pop(pair, None)
+            self.released.add(pair)
+        for pair in changes.held_back:
+            self.held_back[pair] = cause.id
+        if changes.reevaluate:
+            self.reevaluate.add(cause)
         if changes.user is not None:
             if changes.user.before is None:
                 self.new_users.add(changes.user.after.id)
@@ -94,10 +128,10 @@ def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) 
     """Write a batch's changes of one directory: users, then groups, then memberships."""
     scope = rows.directory.scope
     if dirty.deleted_groups:
-        _drop_memberships_of(connection, scope, dirty.deleted_groups, at)
+        _drop_memberships_of(connection, rows, dirty.deleted_groups, at)
     users, groups = dirty.settled_users(rows), dirty.settled_groups(rows)
     if dirty and connection.dialect.name == "postgresql":
-        _raise_revision.run(connection, {"directory": scope.directory_id})
+        raise_revision(connection, scope)
     _write(connection, t.directory_users, dirty.new_users, [user_row(scope, record) for record in users])
     _touch_users(connection, scope, dirty.touched_versions(rows), at)
     _write(connection, t.directory_groups, dirty.new_groups, [group_row(scope, record) for record in groups])
@@ -113,6 +147,13 @@ _raise_revision = Prepared(
     .where(t.directories.c.id == _directory)
     .values(revision=t.directories.c.revision + 1)
 )
+
+
+def raise_revision(connection: Connection, scope: Scope) -> None:
+    """Let other writers notice that rows of a directory have changed."""
+    _raise_revision.run(connection, {"directory": scope.directory_id})
+
+
 _touch = Prepared(
     update(t.directory_users)
     .where(_users.directory_id == _directory, _users.id == bindparam("user"))
@@ -231,8 +272,38 @@ _pair_inserts = {
 }
 
 
-def _drop_memberships_of(connection: Connection, scope: Scope, groups: set[str], at: datetime) -> None:
+def _keep_past(connection: Connection, directory: Directory, group_id: str, at: datetime) -> None:
+    """Write down whom the product view showed as members of a group that goes: no event says so.
+
+    People are named by their ids of that view, which may be others by the time somebody asks.
+    """
+    inside: Any = _members.group_id == group_id
+    if directory.membership is Membership.EFFECTIVE:
+        inside = _members.group_id.in_(groups_within(directory.scope, group_id))
+    connection.execute(
+        insert(t.past_memberships).from_select(
+            ["environment_id", "directory_id", "group_id", "user_id", "created_at", "ended_at"],
+            select(
+                _members.environment_id,
+                _members.directory_id,
+                literal(group_id),
+                _users.directory_user_id,
+                func.min(_members.created_at),
+                literal(at, Instant()),
+            )
+            .join(
+                t.directory_users,
+                (_users.directory_id == _members.directory_id) & (_users.id == _members.user_id),
+            )
+            .where(_members.directory_id == directory.id, inside, _users.directory_user_id.is_not(None))
+            .group_by(_members.environment_id, _members.directory_id, _users.directory_user_id),
+        )
+    )
+
+
+def _drop_memberships_of(connection: Connection, rows: WorkingSet, groups: set[str], at: datetime) -> None:
     """Remove everything that hangs on deleted groups, with set statements."""
+    scope = rows.directory.scope
     asked = {"directory": scope.directory_id, "groups": sorted(groups)}
     here = _members.directory_id == _directory, among(_members.group_id, "groups")
     connection.execute(
@@ -241,6 +312,8 @@ def _drop_memberships_of(connection: Connection, scope: Scope, groups: set[str],
         .values(version=_users.version + 1, updated_at=bindparam("at", type_=Instant())),
         asked | {"at": at},
     )
+    for group_id in sorted(groups):
+        _keep_past(connection, rows.directory, group_id, at)
     connection.execute(delete(t.memberships).where(*here), asked)
     connection.execute(
         delete(t.group_edges).where(_edges.directory_id == _directory, among(_edges.group_id, "groups")),

@@ -50,7 +50,7 @@ def build_app(
             await _metrics(services, scope, send, metrics_token)
         elif not calls:
             await _answer(send, 404, _encode({"message": "This is a worker.", "code": "entity_not_found"}))
-        elif path.startswith(b"/scim/"):
+        elif path.startswith(b"/scim/") or await scim.serves(scope):
             await scim(scope, receive, send)
         else:
             await api(scope, receive, send)

@@ -15,6 +15,8 @@ _logger = get_logger(__name__)
 STOP_SECONDS = 9.0
 _RETENTION_EVERY = 600.0
 _ERASURES_EVERY = 30.0
+_IMPORTS_EVERY = 5.0
+_RECONCILIATIONS_EVERY = 10.0
 _FIGURES_EVERY = 60.0
 _DOMAINS_EVERY = 30.0
 
@@ -31,7 +33,10 @@ def loops_of(services: Services) -> dict[str, Loop]:
         "dispatcher": lambda stop: services.dispatcher.run(stop),
         "sinks": lambda stop: services.sink_dispatcher.run(stop),
         "retention": repeating(_RETENTION_EVERY, lambda: services.retention.run_once()),
+        "reevaluations": lambda stop: services.reevaluations.run(stop),
         "erasures": repeating(_ERASURES_EVERY, lambda: services.erasures.resume()),
+        "imports": repeating(_IMPORTS_EVERY, lambda: services.imports.resume()),
+        "reconciliations": repeating(_RECONCILIATIONS_EVERY, lambda: services.reconciliations.resume()),
         "figures": repeating(_FIGURES_EVERY, lambda: services.retention.measure()),
         "domains": repeating(_DOMAINS_EVERY, lambda: services.domains.check_due()),
     }

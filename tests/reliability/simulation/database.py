@@ -127,6 +127,10 @@ class ProcessDatabase:
         await self._back()
         return result
 
+    async def snapshot(self, work: Work[T]) -> T:
+        """See `Database.snapshot`."""
+        return await self.read(work)
+
     async def at_once(self, work: Work[T | None]) -> T | None:
         """See `Database.at_once`."""
         return None

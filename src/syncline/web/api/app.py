@@ -31,12 +31,24 @@ from syncline.services.idempotency import KeptAnswer
 from syncline.services.kernel import DatabaseUnavailable
 from syncline.web.api import (
     api_keys,
+    attribute_maps,
+    attribute_previews,
+    attributes,
     directories,
     directory_users,
     erasure,
     events,
+    held_changes,
+    history,
+    imports,
+    memberships,
     organization_domains,
     organizations,
+    reconciliations,
+    role_grants,
+    role_previews,
+    role_rules,
+    roles,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -51,8 +63,20 @@ ROUTES: tuple[Route, ...] = (
     *organizations.ROUTES,
     *organization_domains.ROUTES,
     *directories.ROUTES,
+    *attributes.ROUTES,
+    *attribute_maps.ROUTES,
+    *attribute_previews.ROUTES,
     *directory_users.ROUTES,
+    *history.ROUTES,
+    *memberships.ROUTES,
     *erasure.ROUTES,
+    *imports.ROUTES,
+    *reconciliations.ROUTES,
+    *roles.ROUTES,
+    *role_rules.ROUTES,
+    *role_previews.ROUTES,
+    *role_grants.ROUTES,
+    *held_changes.ROUTES,
     *events.ROUTES,
     *webhook_endpoints.ROUTES,
     *webhook_deliveries.ROUTES,
@@ -131,13 +155,16 @@ class ApiApp:
         route, path = chosen
         if not caller.may(route.needs):
             raise Forbidden(f"This call needs a key with the scope '{route.needs}'.")
-        raw = await _read(receive, headers)
+        media = headers.get("content-type", "").partition(";")[0].strip().lower()
+        largest = route.largest if media in route.media else MAX_BODY
+        raw = await _read(receive, headers, largest)
         call = Call(
             services=self._services,
             caller=caller,
             cause=_cause(request_id, caller),
             path=path,
             query=read_query(scope.get("query_string", b"")),
+            media=media,
         )
         self._count(route, call)
         key = headers.get("idempotency-key")
@@ -169,7 +196,10 @@ class ApiApp:
 
     @staticmethod
     async def _answer(route: Route, call: Call, raw: bytes) -> _Reply:
-        call.body = _parse(raw)
+        if call.media in route.media:
+            call.upload = raw
+        else:
+            call.body = _parse(raw)
         answer: Answer = await route.handler(call)
         if answer.body is None:
             return _Reply(answer.status, b"", {})
@@ -208,10 +238,10 @@ def _match(route: Route, segments: tuple[str, ...]) -> dict[str, str] | None:
     return found
 
 
-async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
+async def _read(receive: Receive, headers: Mapping[str, str], largest: int) -> bytes:
     length = headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length) > MAX_BODY:
-        raise PayloadTooLarge(f"The body is larger than {MAX_BODY} bytes.")
+    if length.isascii() and length.isdigit() and int(length) > largest:
+        raise PayloadTooLarge(f"The body is larger than {largest} bytes.")
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise BadRequest("The request body must not be encoded.", code="content_encoding_unsupported")
     chunks: list[bytes] = []
@@ -223,8 +253,8 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
                 if message["type"] == "http.disconnect":
                     raise BadRequest("The connection was closed before the body was complete.")
                 size += len(message.get("body", b""))
-                if size > MAX_BODY:
-                    raise PayloadTooLarge(f"The body is larger than {MAX_BODY} bytes.")
+                if size > largest:
+                    raise PayloadTooLarge(f"The body is larger than {largest} bytes.")
                 chunks.append(message.get("body", b""))
                 if not message.get("more_body"):
                     return b"".join(chunks)

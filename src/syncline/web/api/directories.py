@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from syncline.core import wire
 from syncline.core.events import builtins
-from syncline.core.model import InactiveUsers
+from syncline.core.model import InactiveUsers, Membership
 from syncline.providers.registry import BUILT_METHODS, DIRECTORY_TYPES
 from syncline.services.directories import MAX_NAME, DirectoryFilter, ManagedDirectory
 from syncline.services.tokens import MAX_LABEL, MAX_OVERLAP, NewToken, Token
@@ -19,6 +19,7 @@ from syncline.web.api.routing import Answer, Call, Route, listed, read_moment
 
 _TYPES = sorted(name for name, method in DIRECTORY_TYPES.items() if method in BUILT_METHODS)
 _POLICIES = [policy.value for policy in InactiveUsers]
+_MEMBERSHIPS = [choice.value for choice in Membership]
 
 
 class DirectoryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +36,15 @@ class DirectoryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             enum=[*_POLICIES, None],
         ),
     ] = None
+    membership: Annotated[
+        str | None,
+        note(
+            "Which memberships lists and events speak of: `direct` for those that the provider names, "
+            "`effective` for those through nested groups as well; null takes `direct`.",
+            "effective",
+            enum=[*_MEMBERSHIPS, None],
+        ),
+    ] = None
 
 
 class DirectoryChangesInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +59,14 @@ class DirectoryChangesInput(msgspec.Struct, frozen=True, forbid_unknown_fields=T
             enum=_POLICIES,
         ),
     ] = UNSET
+    membership: Annotated[
+        str | UnsetType,
+        note(
+            "Which memberships lists and events speak of; a change is announced at once.",
+            "effective",
+            enum=_MEMBERSHIPS,
+        ),
+    ] = UNSET
 
 
 class TokenInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +74,13 @@ class TokenInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     label: Annotated[str | None, note("What it is for.", "spring", maxLength=MAX_LABEL)] = None
     expires_at: Annotated[str | None, note("When it ends, an RFC 3339 time; null is never.")] = None
+    token: Annotated[
+        str | None, note("A token that the provider has already, to be taken over; null makes a new one.")
+    ] = None
+    digest: Annotated[
+        str | None,
+        note("The SHA-256 digest of such a token, `sha256:` with hexadecimal digits or base64."),
+    ] = None
 
 
 class TokenRotationInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +115,7 @@ class ManagedDirectoryBody(wire.Directory, frozen=True, kw_only=True):
     """A directory with what its owner sets up."""
 
     inactive_users: Annotated[str, note("The policy for inactive people.", enum=_POLICIES)]
+    membership: Annotated[str, note("Which memberships lists and events speak of.", enum=_MEMBERSHIPS)]
     scim: Annotated[ScimAddresses | UnsetType, note("Where the provider pushes to.")] = UNSET
 
 
@@ -101,14 +127,20 @@ class DirectoryToken(msgspec.Struct, frozen=True, kw_only=True):
     directory_id: str
     label: Annotated[str | None, note("What it is for.")]
     token: Annotated[str | UnsetType, note("The token itself, shown this once.")] = UNSET
-    token_suffix: Annotated[str, note("The last four characters of the token.")]
+    token_suffix: Annotated[
+        str, note("The last four characters of the token; empty for one known by its digest only.")
+    ]
     created_at: str
     expires_at: Annotated[str | None, note("When it ends; null is never.")]
     last_used_at: Annotated[str | None, note("When it was last used, to about a minute; null is never.")]
 
 
 def _managed(found: ManagedDirectory) -> dict[str, Any]:
-    body: dict[str, Any] = {**builtins(found.directory), "inactive_users": found.inactive_users.value}
+    body: dict[str, Any] = {
+        **builtins(found.directory),
+        "inactive_users": found.inactive_users.value,
+        "membership": found.membership.value,
+    }
     if found.scim is not None:
         body["scim"] = {"endpoint": found.scim.endpoint, "endpoint_v1": found.scim.endpoint_v1}
         if found.bearer_token is not None:
@@ -149,6 +181,7 @@ async def _create(call: Call) -> Answer:
         given.type,
         call.cause,
         inactive=given.inactive_users,
+        membership=given.membership,
     )
     return Answer(201, _managed(made))
 
@@ -165,6 +198,7 @@ async def _update(call: Call) -> Answer:
         call.cause,
         name=None if given.name is UNSET else given.name,
         inactive=None if given.inactive_users is UNSET else given.inactive_users,
+        membership=None if given.membership is UNSET else given.membership,
     )
     return Answer(200, _managed(changed))
 
@@ -188,6 +222,17 @@ async def _list_tokens(call: Call) -> Answer:
 async def _create_token(call: Call) -> Answer:
     given = call.read(TokenInput)
     expires_at = None if given.expires_at is None else read_moment(given.expires_at, "expires_at")
+    if given.token is not None or given.digest is not None:
+        known = await call.services.imported_tokens.take_over(
+            call.environment_id,
+            call.path["id"],
+            call.cause,
+            token=given.token,
+            digest=given.digest,
+            label=given.label,
+            expires_at=expires_at,
+        )
+        return Answer(201, _token(call.path["id"], known))
     made = await call.services.tokens.create(
         call.environment_id, call.path["id"], call.cause, label=given.label, expires_at=expires_at
     )
@@ -249,7 +294,9 @@ ROUTES = (
         takes=DirectoryChangesInput,
         about=(
             "Another policy for inactive people takes effect in the same transaction: who leaves the product "
-            "view is announced with `dsync.user.deleted`, who enters it with `dsync.user.created`."
+            "view is announced with `dsync.user.deleted`, who enters it with `dsync.user.created`. So "
+            "does another `membership`: memberships through nested groups begin or cease to be shown, each "
+            "with `dsync.group.user_added` or `dsync.group.user_removed`."
         ),
     ),
     Route(
@@ -286,7 +333,11 @@ ROUTES = (
         DirectoryToken,
         201,
         takes=TokenInput,
-        about="Several tokens may be live. Emits `dsync.token.created`.",
+        about=(
+            "Several tokens may be live. With `token` or `digest` one that the provider has already is taken "
+            "over, and not shown again. Emits `dsync.token.created`."
+        ),
+        refusals=((409, "bearer_token_exists"),),
     ),
     Route(
         "POST",

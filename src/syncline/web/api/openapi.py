@@ -26,9 +26,19 @@ _TAGS = {
     "directories": "The sources of people that organizations connect, and the tokens that open them.",
     "directory_users": "The people of directories; only a provider writes them.",
     "directory_groups": "The groups of directories; only a provider writes them.",
+    "attributes": "What people show beyond the standard attributes, for the whole environment.",
+    "environment": "What is settled for the environment of the key.",
+    "authorization": "The roles that people of directories can hold.",
+    "imports": "Moving in from another service; they need the scope `admin`.",
     "events": "The ordered log of every change.",
     "webhook_endpoints": "Addresses that events are sent to.",
     "api_keys": "The keys that open the environment; they need the scope `admin`.",
+}
+_PATHS = {
+    "slug": "The slug of a role.",
+    "own_slug": "The slug of a role that applies to the organization.",
+    "permission": "The slug of a permission.",
+    "version": "The number of a version.",
 }
 _ERRORS = {
     400: "The request cannot be understood.",
@@ -128,7 +138,10 @@ def _operation(route: Route, references: Mapping[Any, Any]) -> dict[str, Any]:
     if route.takes is not None:
         operation["requestBody"] = {
             "required": any(field.required for field in msgspec.structs.fields(route.takes)),
-            "content": {"application/json": {"schema": references[route.takes]}},
+            "content": {
+                "application/json": {"schema": references[route.takes]},
+                **{media: {"schema": _TEXT} for media in route.media},
+            },
         }
     return operation
 
@@ -140,7 +153,7 @@ def _path_parameter(route: Route, name: str) -> dict[str, Any]:
         article = "an" if kind[0] in "aeiou" else "a"
         text = f"The id of {article} {kind.replace('api', 'API')}."
     else:
-        text = f"The {name.removesuffix('_id').replace('_', ' ')} id."
+        text = _PATHS.get(name) or f"The {name.removesuffix('_id').replace('_', ' ')} id."
     return {"name": name, "in": "path", "required": True, "description": text, "schema": _TEXT}
 
 

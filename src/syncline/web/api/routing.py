@@ -45,6 +45,9 @@ class Call:
     path: Mapping[str, str]
     query: Sequence[tuple[str, str]]
     body: dict[str, Json] = field(default_factory=dict)
+    # The content type, and the body as it came where a route takes that type as it is.
+    media: str = ""
+    upload: bytes = b""
 
     @property
     def environment_id(self) -> str:
@@ -103,7 +106,8 @@ class Route:
     """One call of the API: how it is addressed, what it needs, and how it is documented.
 
     `about` is what a caller has to know beyond the summary, `refusals` the statuses and codes that are
-    particular to the call, `cursors` what a list's metadata holds.
+    particular to the call, `cursors` what a list's metadata holds. `media` are content types other than
+    JSON that the call takes as they are, up to `largest` bytes.
     """
 
     method: str
@@ -118,6 +122,8 @@ class Route:
     about: str = ""
     refusals: tuple[tuple[int, str], ...] = ()
     cursors: tuple[str, ...] = ("before", "after")
+    media: tuple[str, ...] = ()
+    largest: int = 0
 
     @property
     def needs(self) -> str:

@@ -18,7 +18,10 @@ from syncline.core.scim.schema import ResourceKind
 from syncline.obs.logging import get_logger, is_debugging
 from syncline.services.container import Services
 from syncline.services.kernel import DatabaseUnavailable
+from syncline.services.resource_aliases import SETTING
+from syncline.services.scim_aliases import RESERVED
 from syncline.web.rates import Rates
+from syncline.web.scim.aliased import AliasedHandlers
 from syncline.web.scim.answers import Answer, error_answer, send_answer
 from syncline.web.scim.bulk import BulkStep, run_bulk
 from syncline.web.scim.parameters import Projection, projection, search
@@ -32,6 +35,7 @@ from syncline.web.scim.request import (
     read_body,
     read_headers,
     read_query,
+    read_rest,
     read_target,
 )
 from syncline.web.scim.resources import Context, ResourceHandlers
@@ -39,6 +43,8 @@ from syncline.web.scim.resources import Context, ResourceHandlers
 _RETRY_AFTER = 1
 _logger = get_logger(__name__)
 _KINDS = {kind.endpoint[1:]: kind for kind in ResourceKind}
+_RESERVED = frozenset(name.encode() for name in RESERVED) | {b""}
+Target = tuple[bool, str, tuple[str, ...]]
 
 
 class ScimApp:
@@ -48,11 +54,23 @@ class ScimApp:
         self._services = services
         self._rate = (rates or Rates()).scim
         self._resources = ResourceHandlers(services)
+        self._aliased = AliasedHandlers(services)
         metrics = services.kernel.metrics
         self._in_flight = metrics.requests_in_flight.labels("scim")
         self._seconds = metrics.request_seconds.labels("scim")
         # Finding a labelled counter takes longer than counting.
         self._answered = lru_cache(maxsize=256)(partial(metrics.requests.labels, "scim"))
+
+    async def serves(self, scope: AsgiScope) -> bool:
+        """Tell whether a request beside /scim/ comes by a further path of the directory of its token."""
+        raw = _raw_path(scope)
+        if raw[1:].partition(b"/")[0].lower() in _RESERVED:
+            return False
+        try:
+            shown = read_headers(scope).get("authorization")
+            return await self._services.scim_access.aliased(raw, shown) is not None
+        except DatabaseUnavailable:
+            return False
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -91,13 +109,21 @@ class ScimApp:
             )
 
     async def _answer(self, scope: AsgiScope, receive: Receive, request_id: str) -> Answer:
-        is_v1, directory_text, segments = read_target(scope)
         headers = read_headers(scope)
         method, cause = str(scope["method"]).upper(), Cause(request_id)
         access, shown = self._services.scim_access, headers.get("authorization")
+        is_v1, directory_text, segments = await self._target(scope, shown)
         pending = access.pending(directory_text, shown) if _is_write(method, segments) else None
         if pending is None:
-            directory = await access.authenticate(directory_text, shown, cause)
+            try:
+                directory = await access.authenticate(directory_text, shown, cause)
+            except ScimError:
+                # Old addresses may look like ours.
+                found = await self._by_alias(scope, shown)
+                if found is None:
+                    raise
+                is_v1, directory_text, segments = found
+                directory = await access.authenticate(directory_text, shown, cause)
         else:
             directory = pending.directory
         base_url = f"{self._services.kernel.base_url}/scim/{'v1' if is_v1 else 'v2'}/{bare(directory.id)}"
@@ -124,6 +150,22 @@ class ScimApp:
             access.used(pending)
         return answer
 
+    async def _target(self, scope: AsgiScope, shown: str | None) -> Target:
+        try:
+            return read_target(scope)
+        except ScimError as error:
+            found = await self._by_alias(scope, shown) if error.status == 404 else None
+            if found is None:
+                raise
+            return found
+
+    async def _by_alias(self, scope: AsgiScope, shown: str | None) -> Target | None:
+        found = await self._services.scim_access.aliased(_raw_path(scope), shown)
+        return None if found is None else (False, found.directory, read_rest(found.rest))
+
+    def _handlers(self, context: Context) -> ResourceHandlers:
+        return self._aliased if context.directory.settings.get(SETTING) is True else self._resources
+
     async def _route(self, request: ScimRequest, context: Context) -> Answer:
         match request.segments:
             case (name,) if name in _KINDS:
@@ -143,22 +185,25 @@ class ScimApp:
     async def _collection(self, request: ScimRequest, context: Context, kind: ResourceKind) -> Answer:
         _allow(request, "GET", "POST")
         if request.method == "GET":
-            return await self._resources.search(context, (kind,), search(dict(request.query), (kind,)))
+            return await self._handlers(context).search(
+                context, (kind,), search(dict(request.query), (kind,))
+            )
         shown = projection(dict(request.query), kind)
         body = await read_body(request, _limit(kind))
-        return await self._resources.create(context, kind, body, shown)
+        return await self._handlers(context).create(context, kind, body, shown)
 
     async def _one(self, request: ScimRequest, context: Context, kind: ResourceKind, id_: str) -> Answer:
         _allow(request, "GET", "PUT", "PATCH", "DELETE")
         shown = projection(dict(request.query), kind)
         if request.method == "GET":
             known = _etags(request.headers.get("if-none-match")) or frozenset()
-            return await self._resources.read(context, kind, id_, shown, known)
+            return await self._handlers(context).read(context, kind, id_, shown, known)
         if_match = _etags(request.headers.get("if-match"))
         if request.method == "DELETE":
-            return await self._resources.delete(context, kind, id_, if_match)
+            return await self._handlers(context).delete(context, kind, id_, if_match)
         body = await read_body(request, _limit(kind))
-        change = self._resources.replace if request.method == "PUT" else self._resources.patch
+        handlers = self._handlers(context)
+        change = handlers.replace if request.method == "PUT" else handlers.patch
         return await change(context, kind, id_, body, shown, if_match)
 
     async def _searched(
@@ -167,26 +212,27 @@ class ScimApp:
         _allow(request, "POST")
         body = await read_body(request, SMALL_BODY)
         wanted = search({key.lower(): value for key, value in body.items()}, kinds)
-        return await self._resources.search(context, kinds, wanted)
+        return await self._handlers(context).search(context, kinds, wanted)
 
     async def _bulk(self, request: ScimRequest, context: Context) -> Answer:
         _allow(request, "POST")
         body = await read_body(request, LARGE_BODY)
+        handlers = self._handlers(context)
 
         async def run(step: BulkStep) -> Answer:
             if_match = frozenset({step.version}) if step.version else None
             match step.method:
                 case "POST":
-                    return await self._resources.create(context, step.kind, step.data, Projection())
+                    return await handlers.create(context, step.kind, step.data, Projection())
                 case "PUT":
-                    return await self._resources.replace(
+                    return await handlers.replace(
                         context, step.kind, str(step.id), step.data, Projection(), if_match
                     )
                 case "PATCH":
-                    return await self._resources.patch(
+                    return await handlers.patch(
                         context, step.kind, str(step.id), step.data, Projection(), if_match
                     )
-            return await self._resources.delete(context, step.kind, str(step.id), if_match)
+            return await handlers.delete(context, step.kind, str(step.id), if_match)
 
         return await run_bulk(body, run, context.base_url)
 
@@ -219,6 +265,11 @@ class ScimApp:
             case ("Schemas", name):
                 return v1.schema_v1(base_url, name) if context.is_v1 else discovery.schema(base_url, name)
         raise errors.no_such_endpoint()
+
+
+def _raw_path(scope: AsgiScope) -> bytes:
+    raw: bytes = scope.get("raw_path") or str(scope["path"]).encode()
+    return raw.partition(b"?")[0]
 
 
 def _is_write(method: str, segments: Sequence[str]) -> bool:

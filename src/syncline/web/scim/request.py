@@ -25,6 +25,7 @@ BODY_SECONDS = 15.0
 MAX_STRING = 64 * 1024
 MAX_KEY_STRING = 1024
 MAX_ATTRIBUTES = 1000
+_VERSIONS = {b"v2": False, b"v1": True, b"v2.0": False, b"v1.1": True}
 _KEY_STRINGS = frozenset({"username", "displayname", "externalid"})
 
 
@@ -53,12 +54,20 @@ def read_target(scope: AsgiScope) -> tuple[bool, str, tuple[str, ...]]:
         raise errors.uri_too_long()
     parts = raw.partition(b"?")[0].split(b"/")
     # ["", "scim", "v2", directory, …]
-    if len(parts) < 4 or parts[1] != b"scim" or parts[2] not in (b"v1", b"v2") or not parts[3]:
+    if len(parts) < 4 or parts[1] != b"scim" or parts[2] not in _VERSIONS or not parts[3]:
         raise errors.no_such_endpoint()
-    rest = parts[4:]
-    if rest and rest[-1] == b"":
-        rest.pop()
-    return parts[2] == b"v1", _segment(parts[3]), tuple(_segment(part) for part in rest)
+    return _VERSIONS[parts[2]], _segment(parts[3]), _segments(parts[4:])
+
+
+def read_rest(raw: bytes) -> tuple[str, ...]:
+    """Return the segments of what follows a directory's address. Raises `ScimError` 404."""
+    return _segments(raw.partition(b"?")[0].split(b"/")[1:])
+
+
+def _segments(parts: list[bytes]) -> tuple[str, ...]:
+    if parts and parts[-1] == b"":
+        parts.pop()
+    return tuple(_segment(part) for part in parts)
 
 
 def _segment(raw: bytes) -> str:

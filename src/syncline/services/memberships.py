@@ -1,0 +1,84 @@
+"""The memberships of one person with their evidence: direct, or the way through the groups in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncline.core import wire
+from syncline.core.errors import NotFound
+from syncline.core.events import group_body
+from syncline.core.ids import Prefix, is_id
+from syncline.core.model import Directory, GroupRecord, Membership
+from syncline.core.nesting import Graph, path
+from syncline.core.paging import Page, PageRequest
+from syncline.services.kernel import Kernel
+from syncline.services.product import of_scim
+from syncline.store import nested_groups as nested
+from syncline.store import product_reads as store
+from syncline.store.database import Connection
+
+
+class Memberships:
+    """What groups a person is in, and why; of people in the product view only."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def list(
+        self, environment_id: str, directory_user_id: str, page: PageRequest
+    ) -> Page[wire.DirectoryMembership]:
+        """Return every effective membership of a person, by group id, whatever the directory shows.
+
+        Raises `NotFound` for the person, `ValidationFailed` for a cursor that is no id of a group.
+        """
+        page = page.of(Prefix.DIRECTORY_GROUP)
+
+        def work(connection: Connection) -> Page[wire.DirectoryMembership]:
+            found = None
+            if is_id(Prefix.DIRECTORY_USER, directory_user_id):
+                found = store.user(connection, environment_id, directory_user_id)
+            if found is None:
+                raise NotFound("Directory user", directory_user_id)
+            person, directory = found
+            held = page.read(
+                lambda span: store.groups(
+                    connection,
+                    environment_id,
+                    of_scim(span),
+                    member=(directory.scope, person.id),
+                    effective=True,
+                ),
+                key=lambda shown: shown[0].directory_group_id,
+            )
+            groups = [group for group, _ in held.items]
+            return Page(
+                _with_evidence(connection, directory, person.id, groups),
+                held.before,
+                held.after,
+            )
+
+        return await self._kernel.database.read(work)
+
+
+def _with_evidence(
+    connection: Connection, directory: Directory, person_id: str, groups: Sequence[GroupRecord]
+) -> list[wire.DirectoryMembership]:
+    direct = nested.direct_groups(connection, directory.scope, [person_id])[person_id]
+    graph: Graph = nested.edges_around(connection, directory.scope, person_id)
+    found = [(group, path(direct, group.id, graph)) for group in groups]
+    known = {group.id: group for group in groups}
+    unknown = {id_ for _, way in found for id_ in way} - known.keys()
+    known |= nested.live_groups(connection, directory.scope, unknown)
+    return [
+        wire.DirectoryMembership(
+            group=group_body(directory, group),
+            direct=group.id in direct,
+            shown=group.id in direct or directory.membership is Membership.EFFECTIVE,
+            path=[_step(known[id_]) for id_ in way if id_ in known],
+        )
+        for group, way in found
+    ]
+
+
+def _step(group: GroupRecord) -> wire.MembershipStep:
+    return wire.MembershipStep(id=group.directory_group_id, name=str(group.document["displayName"]))

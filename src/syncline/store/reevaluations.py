@@ -1,0 +1,261 @@
+"""Jobs that evaluate a directory's people again: one row for each directory, whatever began it last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from syncline.core.json import Json
+from syncline.core.model import Cause, Directory, DirectoryId, EnvironmentId, Scope, UserRecord
+from syncline.core.text import index_key
+from syncline.store import tables as t
+from syncline.store.jsontext import dump, load
+from syncline.store.prepared import Prepared
+from syncline.store.rows import evaluated_columns, shown_email, user_of
+from syncline.store.types import Instant, among
+from syncline.store.working_rows import raise_revision
+
+_c, _users, _groups = t.reevaluations.c, t.directory_users.c, t.directory_groups.c
+_members, _edges = t.memberships.c, t.group_edges.c
+RUNNING, COMPLETE = "running", "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Reevaluation:
+    """A job and how far it is: `cursor` is the last person (SCIM id) who was evaluated."""
+
+    scope: Scope
+    cursor: str
+    total: int
+    done: int
+    changed: int
+    state: str
+    cause: Cause
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+def begin(connection: Connection, directory: Directory, cause: Cause, now: datetime) -> None:
+    """Have everybody in a directory evaluated; a job under way begins anew: it may have passed somebody."""
+    total = connection.execute(
+        select(func.count()).where(_users.directory_id == directory.id, _users.deleted_at.is_(None))
+    ).scalar_one()
+    connection.execute(delete(t.reevaluations).where(_c.directory_id == directory.id))
+    connection.execute(
+        insert(t.reevaluations),
+        {
+            "environment_id": directory.environment_id,
+            "directory_id": directory.id,
+            "evaluation_id": directory.evaluation_id,
+            "cursor": "",
+            "total": total,
+            "done": 0,
+            "changed": 0,
+            "state": RUNNING,
+            "cause": cause.id,
+            "actor": None if cause.actor_id is None else dump(_actor(cause)),
+            "created_at": now,
+            "next_due_at": now,
+        },
+    )
+
+
+def get(connection: Connection, scope: Scope) -> Reevaluation | None:
+    """Return the job of a directory, also one that is complete."""
+    row = connection.execute(
+        select(t.reevaluations).where(
+            _c.environment_id == scope.environment_id, _c.directory_id == scope.directory_id
+        )
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def due(connection: Connection, now: datetime, limit: int) -> list[Scope]:
+    """Return directories whose job waits for somebody to take it up."""
+    rows = connection.execute(
+        select(_c.environment_id, _c.directory_id)
+        .where(_c.next_due_at <= now, or_(_c.lease_until.is_(None), _c.lease_until <= now))
+        .order_by(_c.next_due_at)
+        .limit(limit)
+    )
+    return [Scope(EnvironmentId(row.environment_id), DirectoryId(row.directory_id)) for row in rows]
+
+
+def claim(connection: Connection, scope: Scope, now: datetime, hold: timedelta) -> bool:
+    """Take a job for a while, which only keeps others from doing the same work; tell whether that worked."""
+    taken = connection.execute(
+        update(t.reevaluations)
+        .where(
+            _c.directory_id == scope.directory_id,
+            _c.next_due_at <= now,
+            or_(_c.lease_until.is_(None), _c.lease_until <= now),
+        )
+        .values(lease_until=now + hold)
+    )
+    return taken.rowcount == 1
+
+
+def step(
+    connection: Connection, scope: Scope, cursor: str, done: int, changed: int, lease_until: datetime
+) -> None:
+    """Note how far a job is: so many more people done, so many of them changed."""
+    connection.execute(
+        update(t.reevaluations)
+        .where(_c.directory_id == scope.directory_id)
+        .values(cursor=cursor, done=_c.done + done, changed=_c.changed + changed, lease_until=lease_until)
+    )
+
+
+def finish(connection: Connection, scope: Scope, now: datetime) -> None:
+    """Note that a job is complete."""
+    connection.execute(
+        update(t.reevaluations)
+        .where(_c.directory_id == scope.directory_id)
+        .values(state=COMPLETE, finished_at=now, next_due_at=None, lease_until=None)
+    )
+
+
+def release(connection: Connection, scope: Scope) -> None:
+    """Let others go on with a job."""
+    connection.execute(
+        update(t.reevaluations).where(_c.directory_id == scope.directory_id).values(lease_until=None)
+    )
+
+
+def people(connection: Connection, scope: Scope, after: str, limit: int) -> list[UserRecord]:
+    """Return people of a directory in the order of their SCIM ids, those beyond one."""
+    asked = {"directory": scope.directory_id, "after": after, "most": limit}
+    return [user_of(row) for row in _people_after.all(connection, asked)]
+
+
+def named_people(connection: Connection, scope: Scope, ids: Collection[str]) -> list[UserRecord]:
+    """Return live people of a directory by their SCIM ids."""
+    asked = {"directory": scope.directory_id, "ids": sorted(ids)}
+    return [user_of(row) for row in _people_named.all(connection, asked)]
+
+
+def groups_of(connection: Connection, scope: Scope, user_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Return the groups that people are direct members of."""
+    found: dict[str, set[str]] = {}
+    asked = {"directory": scope.directory_id, "users": list(user_ids)}
+    for group_id, user_id in _groups_held.all(connection, asked):
+        found.setdefault(user_id, set()).add(group_id)
+    return found
+
+
+def containing(connection: Connection, scope: Scope) -> dict[str, set[str]]:
+    """Return every group that is part of others, with those."""
+    found: dict[str, set[str]] = {}
+    for group_id, child_id in _edges_of.all(connection, {"directory": scope.directory_id}):
+        found.setdefault(child_id, set()).add(group_id)
+    return found
+
+
+def names_of(connection: Connection, scope: Scope, group_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of live groups."""
+    asked = {"directory": scope.directory_id, "groups": sorted(group_ids)}
+    return {row.id: row.label for row in _names.all(connection, asked)} if group_ids else {}
+
+
+def write_people(connection: Connection, scope: Scope, records: Sequence[UserRecord]) -> None:
+    """Write what an evaluation made of people; all else of their rows stays."""
+    if not records:
+        return
+    if connection.dialect.name == "postgresql":
+        raise_revision(connection, scope)
+    _write.run(
+        connection,
+        [
+            {
+                "directory": scope.directory_id,
+                "user": record.id,
+                "to": record.version,
+                "at": record.updated_at,
+                "address": None if (address := shown_email(record)) is None else index_key(address),
+                **{f"new_{name}": value for name, value in evaluated_columns(record).items()},
+            }
+            for record in records
+        ],
+    )
+
+
+_directory = bindparam("directory", type_=Text())
+_people_after = Prepared(
+    select(t.directory_users)
+    .where(
+        _users.directory_id == _directory,
+        _users.deleted_at.is_(None),
+        _users.id > bindparam("after", type_=Text()),
+    )
+    .order_by(_users.id)
+    .limit(bindparam("most", type_=Integer()))
+)
+_people_named = Prepared(
+    select(t.directory_users)
+    .where(_users.directory_id == _directory, _users.deleted_at.is_(None), among(_users.id, "ids"))
+    .order_by(_users.id)
+)
+_groups_held = Prepared(
+    select(_members.group_id, _members.user_id).where(
+        _members.directory_id == _directory, among(_members.user_id, "users")
+    )
+)
+_edges_of = Prepared(select(_edges.group_id, _edges.child_id).where(_edges.directory_id == _directory))
+_names = Prepared(
+    select(_groups.id, _groups.label).where(
+        _groups.directory_id == _directory, among(_groups.id, "groups"), _groups.deleted_at.is_(None)
+    )
+)
+_write = Prepared(
+    update(t.directory_users)
+    .where(_users.directory_id == _directory, _users.id == bindparam("user", type_=Text()))
+    .values(
+        mapped=bindparam("new_mapped", type_=Text()),
+        roles=bindparam("new_roles", type_=Text()),
+        email_key=bindparam("address", type_=Text()),
+        version=bindparam("to", type_=BigInteger()),
+        updated_at=bindparam("at", type_=Instant()),
+    )
+)
+
+
+def _actor(cause: Cause) -> dict[str, Json]:
+    return {"id": cause.actor_id, "source": cause.actor_source, "name": cause.actor_name}
+
+
+def _cause(row: Any) -> Cause:
+    if row.actor is None:
+        return Cause(row.cause)
+    actor = load(row.actor)
+    name = actor["name"]
+    return Cause(row.cause, str(actor["id"]), str(actor["source"]), None if name is None else str(name))
+
+
+def _job(row: Any) -> Reevaluation:
+    return Reevaluation(
+        scope=Scope(EnvironmentId(row.environment_id), DirectoryId(row.directory_id)),
+        cursor=row.cursor,
+        total=row.total,
+        done=row.done,
+        changed=row.changed,
+        state=row.state,
+        cause=_cause(row),
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
