@@ -340,3 +340,11 @@ async def test_a_role_that_rules_name_is_protected_as_the_contract_says(here: Ap
     await here.world.services.reevaluations.complete()
     assert (await here.call("DELETE", f"{own}/org-lead")).status_code == 204
     assert await here.refused(409, "DELETE", "/authorization/roles/member") == ["role_is_default"]
+
+
+async def test_what_rules_leave_open_is_as_the_environment_has_settled_it(here: Api) -> None:
+    changed = await here.call("PATCH", "/environment", {"role_mode": "multiple", "default_role": "editor"})
+    assert changed.status_code == 200
+    found = await put(here, by_title("admin"))
+    assert (found["mode"], found["default_role"]) == ("multiple", "editor")
+    assert (await put(here, mode="single"))["mode"] == "single"

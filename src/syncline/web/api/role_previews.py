@@ -94,7 +94,7 @@ def _preview(directory_id: str, found: Preview) -> RoleRulesPreview:
 
 async def _try_out(call: Call) -> Answer:
     directory_id = call.path["id"]
-    found = await call.services.role_previews.of(call.environment_id, directory_id, given_rules(call))
+    found = await call.services.role_previews.of(call.environment_id, directory_id, await given_rules(call))
     return Answer(200, _preview(directory_id, found))
 
 

@@ -90,9 +90,18 @@ class RoleRulesInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of a directory, whole and in order."""
 
     rules: Annotated[list[RuleInput], note("The rules, the first first.", [_EXAMPLE], maxItems=MAX_RULES)]
-    mode: Annotated[_Mode, _MODE] = "single"
+    mode: Annotated[
+        _Mode | None,
+        note(
+            "`single` gives one role to everybody, `multiple` all that match; null for the environment's.",
+            "single",
+            enum=["single", "multiple", None],
+        ),
+    ] = None
     precedence: Annotated[_Precedence, _PRECEDENCE] = "role_priority"
-    default_role: Annotated[str, _DEFAULT] = "member"
+    default_role: Annotated[
+        str | None, note("The role of people whom no rule matches; null for the environment's.", "member")
+    ] = None
     floors: Annotated[
         list[FloorInput],
         note("Roles that must not run out.", [{"role": "dispatcher", "minimum": 2}], maxItems=MAX_FLOORS),
@@ -199,13 +208,21 @@ def _rules(found: RuleSet) -> RoleRulesBody:
     )
 
 
-def given_rules(call: Call) -> RuleSetInput:
-    """Return the rules in the body of a call. Raises `ValidationFailed`."""
+async def given_rules(call: Call) -> RuleSetInput:
+    """Return the rules in the body of a call, what it leaves open as the environment has settled it.
+
+    Raises `ValidationFailed`.
+    """
     given = call.read(RoleRulesInput)
+    mode, default_role = given.mode, given.default_role
+    if mode is None or default_role is None:
+        settled = (await call.services.attributes.settings(call.environment_id)).settings
+        mode = mode or str(settled.get("role_mode") or "single")
+        default_role = default_role or str(settled.get("default_role") or "member")
     return RuleSetInput(
-        mode=RoleMode(given.mode),
+        mode=RoleMode(mode),
         precedence=Precedence(given.precedence),
-        default_role=given.default_role,
+        default_role=default_role,
         rules=[
             RoleRule(rule.id or "", read_condition(msgspec.to_builtins(rule.condition)), rule.role)
             for rule in given.rules
@@ -221,7 +238,7 @@ async def _get(call: Call) -> Answer:
 
 async def _put(call: Call) -> Answer:
     changed = await call.services.role_rules.replace(
-        call.environment_id, call.path["id"], given_rules(call), call.cause
+        call.environment_id, call.path["id"], await given_rules(call), call.cause
     )
     return Answer(200, _rules(changed))
 
