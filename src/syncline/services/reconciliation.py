@@ -244,7 +244,7 @@ class Reconciliations:
         wanted = _drift(drift)
         if wanted not in CORRECTABLE:
             raise ValidationFailed(
-                [FieldError("class", "class_uncorrectable")], _NO_EVENT[wanted], code="class_uncorrectable"
+                [FieldError("class", "class_invalid")], _NO_EVENT[wanted], code="class_uncorrectable"
             )
 
         def work(connection: Connection) -> Reconciliation:

@@ -44,6 +44,14 @@ class Aliased:
     rest: bytes
 
 
+class Elsewhere(Exception):
+    """A request came by a further path of the directory that its credential opens."""
+
+    def __init__(self, aliased: Aliased) -> None:
+        super().__init__("by a further path")
+        self.aliased = aliased
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A directory, and the digest of a token that opened it before and has to be live still."""
@@ -70,12 +78,15 @@ class ScimAccess:
         self._unwritten: dict[str, datetime] = {}
         self._writing: asyncio.Task[None] | None = None
 
-    async def authenticate(self, directory_text: str, authorization: str | None, cause: Cause) -> Directory:
+    async def authenticate(
+        self, directory_text: str, authorization: str | None, cause: Cause, *, path: bytes = b""
+    ) -> Directory:
         """Return the directory that the address names and the credential opens.
 
         The first accepted request links a directory that was waiting for its provider. Raises the one 401
         `ScimError` whatever is wrong: no credential, a wrong, expired, revoked or foreign one, a directory
-        that is deleted or never was.
+        that is deleted or never was. Raises `Elsewhere` for a raw `path` that only looks like an address of
+        ours and is a further one of the credential's directory.
         """
         token, is_basic = read_token(authorization)
         token_digest = presented_digest(token)
@@ -88,6 +99,9 @@ class ScimAccess:
             or (is_basic and found.directory.settings.get("basic_authentication") is not True)
         ):
             self._opened.pop(token_digest, None)
+            aliased = _aliased(found, path)
+            if aliased is not None:
+                raise Elsewhere(aliased)
             raise unauthorized()
         self._note_use(found.token_id, now)
         if found.directory.state is DirectoryState.VALIDATING:
@@ -117,15 +131,7 @@ class ScimAccess:
         the directory that it opens.
         """
         found = await self._credentials.get(presented_digest(read_token(authorization)[0]))
-        paths = found.directory.settings.get(PATHS_SETTING) if found is not None else None
-        if found is None or not isinstance(paths, list):
-            return None
-        asked = path.lower()
-        for one in paths:
-            base = str(one).encode()
-            if asked.startswith(base) and asked[len(base) : len(base) + 1] in (b"", b"/"):
-                return Aliased(bare(found.directory.id), path[len(base) :])
-        return None
+        return _aliased(found, path)
 
     def used(self, pending: Pending) -> None:
         """Note that a write went through with the token."""
@@ -181,6 +187,18 @@ class ScimAccess:
 
 
 @quirk("G-10", "any spelling of the scheme")
+def _aliased(found: Credential | None, path: bytes) -> Aliased | None:
+    paths = found.directory.settings.get(PATHS_SETTING) if found is not None else None
+    if found is None or not isinstance(paths, list):
+        return None
+    asked = path.lower()
+    for one in paths:
+        base = str(one).encode()
+        if asked.startswith(base) and asked[len(base) : len(base) + 1] in (b"", b"/"):
+            return Aliased(bare(found.directory.id), path[len(base) :])
+    return None
+
+
 def read_token(authorization: str | None) -> tuple[str, bool]:
     """Return the token of an Authorization header, and whether it came as a Basic password.
 

@@ -19,6 +19,7 @@ from syncline.obs.logging import get_logger, is_debugging
 from syncline.services.container import Services
 from syncline.services.kernel import DatabaseUnavailable
 from syncline.services.resource_aliases import SETTING
+from syncline.services.scim_access import Aliased, Elsewhere
 from syncline.services.scim_aliases import RESERVED
 from syncline.web.rates import Rates
 from syncline.web.scim.aliased import AliasedHandlers
@@ -116,13 +117,10 @@ class ScimApp:
         pending = access.pending(directory_text, shown) if _is_write(method, segments) else None
         if pending is None:
             try:
-                directory = await access.authenticate(directory_text, shown, cause)
-            except ScimError:
+                directory = await access.authenticate(directory_text, shown, cause, path=_raw_path(scope))
+            except Elsewhere as found:
                 # Old addresses may look like ours.
-                found = await self._by_alias(scope, shown)
-                if found is None:
-                    raise
-                is_v1, directory_text, segments = found
+                is_v1, directory_text, segments = _of_alias(found.aliased)
                 directory = await access.authenticate(directory_text, shown, cause)
         else:
             directory = pending.directory
@@ -161,7 +159,7 @@ class ScimApp:
 
     async def _by_alias(self, scope: AsgiScope, shown: str | None) -> Target | None:
         found = await self._services.scim_access.aliased(_raw_path(scope), shown)
-        return None if found is None else (False, found.directory, read_rest(found.rest))
+        return None if found is None else _of_alias(found)
 
     def _handlers(self, context: Context) -> ResourceHandlers:
         return self._aliased if context.directory.settings.get(SETTING) is True else self._resources
@@ -265,6 +263,10 @@ class ScimApp:
             case ("Schemas", name):
                 return v1.schema_v1(base_url, name) if context.is_v1 else discovery.schema(base_url, name)
         raise errors.no_such_endpoint()
+
+
+def _of_alias(found: Aliased) -> Target:
+    return False, found.directory, read_rest(found.rest)
 
 
 def _raw_path(scope: AsgiScope) -> bytes:
