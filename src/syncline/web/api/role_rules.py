@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from syncline.core import wire
 from syncline.core.ids import is_ulid
+from syncline.core.json import Json
 from syncline.core.role_conditions import read_condition
 from syncline.core.role_words import condition_text
 from syncline.core.roles import Condition, ConditionKind, Floor, Precedence, RoleMode, RoleRule
@@ -214,15 +216,13 @@ async def given_rules(call: Call) -> RuleSetInput:
     Raises `ValidationFailed`.
     """
     given = call.read(RoleRulesInput)
-    mode, default_role = given.mode, given.default_role
-    if mode is None or default_role is None:
+    settled: Mapping[str, Json] = {}
+    if given.mode is None or given.default_role is None:
         settled = (await call.services.attributes.settings(call.environment_id)).settings
-        mode = mode or str(settled.get("role_mode") or "single")
-        default_role = default_role or str(settled.get("default_role") or "member")
     return RuleSetInput(
-        mode=RoleMode(mode),
+        mode=RoleMode(given.mode or str(settled.get("role_mode") or "single")),
         precedence=Precedence(given.precedence),
-        default_role=default_role,
+        default_role=given.default_role or str(settled.get("default_role") or "member"),
         rules=[
             RoleRule(rule.id or "", read_condition(msgspec.to_builtins(rule.condition)), rule.role)
             for rule in given.rules
