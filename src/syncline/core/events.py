@@ -94,7 +94,14 @@ def _is_plain(user: wire.DirectoryUser) -> bool:
 
 
 def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:
-    return previous_attributes(builtins(before), builtins(after))
+    # What is the same object has not changed: only the rest is compared value by value.
+    fields = before.__struct_fields__
+    others = [name for name in fields if getattr(before, name) is not getattr(after, name)]
+    old, new = builtins(before), builtins(after)
+    return previous_attributes(
+        {name: old[name] for name in others if name in old},
+        {name: new[name] for name in others if name in new},
+    )
 
 
 def _with_previous(

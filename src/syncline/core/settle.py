@@ -303,6 +303,11 @@ class Floors:
         self._minima = {floor.role: floor.minimum for floor in roles.floors} if roles is not None else {}
         self._counts: dict[str, Holders] = {}
 
+    @property
+    def highest(self) -> int:
+        """The largest number of people that a floor asks for."""
+        return max(self._minima.values(), default=0)
+
     def kept(self, before: UserRecord | None, after: UserRecord, changes: ChangeSet) -> UserRecord:
         """Return a person with the roles that a floor does not let go; notes what is held and released."""
         if not self._minima:

@@ -64,6 +64,8 @@ class WorkingSet:
         self.user_groups: dict[str, set[str]] = {}
         self.managers: dict[str, UserRecord | None] = {}
         self.holders: dict[str, Holders] = {}
+        # Counting goes on up to here: no more can lose a role before it is counted again.
+        self.most_holders = 1 << 40
         # Groups with those that contain them; None until loaded.
         self.graph: dict[str, set[str]] | None = None
 

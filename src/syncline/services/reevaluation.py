@@ -168,6 +168,7 @@ def evaluate_records(
     evaluation = kernel.evaluations.of(connection, directory)
     rows = WorkingSet(directory)
     keeper = Floors(rows, evaluation)
+    rows.most_holders = keeper.highest + len(people) + 1
     changes = ChangeSet()
     changed: list[UserRecord] = []
     events = ChangeEvents(directory, {}, {}, now, raw=evaluation is not None and evaluation.raw_attributes)

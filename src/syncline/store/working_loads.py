@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
+    func,
     literal_column,
     null,
     or_,
@@ -30,7 +31,7 @@ from syncline.core.text import index_key
 from syncline.core.working_set import Needs, WorkingSet
 from syncline.store import tables as t
 from syncline.store.prepared import Prepared
-from syncline.store.rows import directory_of, group_of, roles_of, user_of
+from syncline.store.rows import directory_of, group_of, user_of
 from syncline.store.types import Instant, among
 
 # Ids we mint have 26 characters; a longer member id cannot name a resource and is never looked up.
@@ -127,12 +128,31 @@ def _loading(kinds: tuple[str, ...]) -> Prepared:
 
 
 _holders = Prepared(
-    select(_users.roles).where(
-        _users.directory_id == _directory,
-        _users.deleted_at.is_(None),
-        _users.active,
-        # An underscore matches any character: who does not hold the role is sorted out afterwards.
-        _users.roles.contains(bindparam("role", type_=Text())),
+    select(
+        select(func.count())
+        .select_from(
+            select(_users.id)
+            .where(
+                _users.directory_id == _directory,
+                _users.deleted_at.is_(None),
+                _users.active,
+                # As it stands in the JSON text of the grants.
+                _users.roles.contains(bindparam("grant", type_=Text()), escape="\\"),
+            )
+            .limit(bindparam("most", type_=BigInteger()))
+            .subquery()
+        )
+        .scalar_subquery()
+        .label("holders"),
+        select(func.count())
+        .select_from(t.held_changes)
+        .where(
+            t.held_changes.c.directory_id == _directory,
+            t.held_changes.c.role == bindparam("role", type_=Text()),
+            t.held_changes.c.ended_at.is_(None),
+        )
+        .scalar_subquery()
+        .label("held"),
     )
 )
 _edge_pairs = Prepared(
@@ -296,11 +316,11 @@ def _mark(rows: WorkingSet, pairs: set[Pair], found: Iterable[Sequence[Any]]) ->
 
 
 def _count_holders(connection: Connection, rows: WorkingSet, role: str) -> None:
-    """Count who holds a role, and who of them only because a floor keeps it."""
-    # Looking for the slug as it stands in the JSON text narrows; what it says is read.
-    found = _holders.all(connection, {"directory": rows.directory.id, "role": f'"role":"{role}"'})
-    grants = [grant for row in found for grant in roles_of(row.roles) if grant.role == role]
-    rows.holders[role] = Holders(len(grants), sum(grant.held for grant in grants))
+    """Count who holds a role, no further than it matters, and who of them only because a floor keeps it."""
+    escaped = role.replace("_", "\\_")
+    asked = {"directory": rows.directory.id, "role": role, "grant": f'"role":"{escaped}"'}
+    found = _holders.one_or_none(connection, asked | {"most": rows.most_holders})
+    rows.holders[role] = Holders(found.holders, found.held)
 
 
 def _load_all_members(connection: Connection, directory: str, rows: WorkingSet, groups: set[str]) -> None:
