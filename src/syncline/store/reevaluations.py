@@ -153,7 +153,10 @@ def named_people(connection: Connection, scope: Scope, ids: Collection[str]) -> 
 def groups_of(connection: Connection, scope: Scope, user_ids: Sequence[str]) -> dict[str, set[str]]:
     """Return the groups that people are direct members of."""
     found: dict[str, set[str]] = {}
-    asked = {"directory": scope.directory_id, "users": list(user_ids)}
+    if not user_ids:
+        return found
+    asked: dict[str, Any] = {"directory": scope.directory_id, "users": list(user_ids)}
+    asked |= {"first": min(user_ids), "last": max(user_ids)}
     for group_id, user_id in _groups_held.all(connection, asked):
         found.setdefault(user_id, set()).add(group_id)
     return found
@@ -211,9 +214,13 @@ _people_named = Prepared(
     .where(_users.directory_id == _directory, _users.deleted_at.is_(None), among(_users.id, "ids"))
     .order_by(_users.id)
 )
+# Without bounds SQLite reads every membership of the directory.
 _groups_held = Prepared(
     select(_members.group_id, _members.user_id).where(
-        _members.directory_id == _directory, among(_members.user_id, "users")
+        _members.directory_id == _directory,
+        _members.user_id >= bindparam("first", type_=Text()),
+        _members.user_id <= bindparam("last", type_=Text()),
+        among(_members.user_id, "users"),
     )
 )
 _edges_of = Prepared(select(_edges.group_id, _edges.child_id).where(_edges.directory_id == _directory))
