@@ -189,14 +189,10 @@ class _Batch:
         self.dirty[rows.directory.id].add(changes, touched, cause)
         if decision.silent:
             return
-        evaluation = self._evaluation(rows)
-        drafts = ChangeEvents(
-            rows.directory,
-            rows.users,
-            rows.groups,
-            self.now,
-            raw=evaluation is not None and evaluation.raw_attributes,
-        ).of(changes, decision.group_ids)
+        is_raw = self._kernel.evaluations.shows_raw(self._connection, rows.directory)
+        drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self.now, raw=is_raw).of(
+            changes, decision.group_ids
+        )
         events = log.inbox_rows(drafts, cause)
         if events:
             self.inbox.setdefault(rows.directory.environment_id, []).extend(events)

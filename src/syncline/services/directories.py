@@ -288,7 +288,7 @@ def _apply_policy_to(
     rows, dirty = WorkingSet(directory), Dirty()
     load_needs(connection, rows, Needs(users=set(ids), user_groups=set(ids)))
     evaluation = kernel.evaluations.of(connection, directory)
-    is_raw = evaluation is not None and evaluation.raw_attributes
+    is_raw = kernel.evaluations.shows_raw(connection, directory)
     events = ChangeEvents(directory, rows.users, rows.groups, minting.now, raw=is_raw)
     inbox = []
     for user_id in ids:

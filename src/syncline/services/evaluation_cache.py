@@ -28,3 +28,8 @@ class EvaluationCache:
                 self._known.clear()
             self._known[key] = found
         return found
+
+    def shows_raw(self, connection: Connection, directory: Directory) -> bool:
+        """Tell whether a directory's people are shown as the provider sent them as well."""
+        found = self.of(connection, directory)
+        return found is not None and found.raw_attributes

@@ -32,7 +32,7 @@ def switch(
     after = replace(directory, membership=wanted, updated_at=from_ms(to_ms(kernel.clock())))
     store.change(connection, after)
     evaluation = kernel.evaluations.of(connection, after)
-    is_raw = evaluation is not None and evaluation.raw_attributes
+    is_raw = kernel.evaluations.shows_raw(connection, after)
     graph: Graph = nested.edges(connection, after.scope)
     groups: dict[str, GroupRecord | None] = {}
     last = ""

@@ -160,8 +160,7 @@ class Product:
         ]
 
     def _body(self, connection: Connection, directory: Directory, record: UserRecord) -> wire.DirectoryUser:
-        evaluation = self._kernel.evaluations.of(connection, directory)
-        raw = evaluation is not None and evaluation.raw_attributes
+        raw = self._kernel.evaluations.shows_raw(connection, directory)
         return user_body(directory, record, raw=raw)
 
     async def _then(self, environment_id: str, at: datetime, ask: Callable[[_Then], T]) -> T:

@@ -117,8 +117,7 @@ class _Batch:
         self._connection = connection
         self._of = of
         self._directory = directory
-        evaluation = kernel.evaluations.of(connection, directory)
-        self._raw = evaluation is not None and evaluation.raw_attributes
+        self._raw = kernel.evaluations.shows_raw(connection, directory)
         self._now = from_ms(to_ms(kernel.clock()))
         self._told: set[str] = set()
 

@@ -135,14 +135,13 @@ class Comparison:
 
         def work(connection: Connection) -> tuple[list[_Person], list[Finding], int]:
             directory = self._directory(connection)
-            evaluation = self._kernel.evaluations.of(connection, directory)
             people = [
                 _Person(record, _keys(record, idp, address))
                 for record, idp, address in staging.people(
                     connection, self._scope, at.cursor, self._claim.batch
                 )
             ]
-            raw = evaluation is not None and evaluation.raw_attributes
+            raw = self._kernel.evaluations.shows_raw(connection, directory)
             found, since = self._compared(connection, at, directory, people, raw=raw)
             return people, found, since
 

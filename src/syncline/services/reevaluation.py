@@ -25,7 +25,7 @@ from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.obs.logging import get_logger
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import event_ids, sealed_events
-from syncline.store import held_changes, log
+from syncline.store import held_changes, log, nested_groups
 from syncline.store import reevaluations as store
 from syncline.store.database import Connection
 from syncline.store.log import Sealed
@@ -171,7 +171,7 @@ def evaluate_records(
     rows.most_holders = keeper.highest + len(people) + 1
     changes = ChangeSet()
     changed: list[UserRecord] = []
-    events = ChangeEvents(directory, {}, {}, now, raw=evaluation is not None and evaluation.raw_attributes)
+    events = ChangeEvents(directory, {}, {}, now, raw=kernel.evaluations.shows_raw(connection, directory))
     drafts = []
     for before, after in evaluated_people(connection, directory, evaluation, people, now):
         if floors and after is not before:
@@ -228,9 +228,9 @@ def _groups(
     connection: Connection, directory: Directory, user_ids: Sequence[str]
 ) -> dict[str, list[HeldGroup]]:
     """Return the groups that count for each person, by id."""
-    held = store.groups_of(connection, directory.scope, user_ids)
+    held = nested_groups.direct_groups(connection, directory.scope, user_ids)
     if directory.membership is Membership.EFFECTIVE:
-        graph = store.containing(connection, directory.scope)
+        graph = nested_groups.edges(connection, directory.scope)
         held = {user_id: closure(groups, graph) for user_id, groups in held.items()}
     names = store.names_of(connection, directory.scope, set().union(*held.values()))
     return {

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from syncline.core.paging import Span
 from syncline.store import tables as t
+from syncline.store.spans import within
 from syncline.store.types import Instant, among
 
 _keys = t.api_keys.c
@@ -66,12 +67,7 @@ def get(connection: Connection, environment_id: str, key_id: str) -> ApiKey | No
 def page(connection: Connection, environment_id: str, span: Span) -> list[ApiKey]:
     """Return keys of the environment that were not revoked."""
     statement = select(t.api_keys).where(_keys.environment_id == environment_id, _keys.revoked_at.is_(None))
-    if span.above is not None:
-        statement = statement.where(_keys.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_keys.id < span.below)
-    order = _keys.id.desc() if span.descending else _keys.id.asc()
-    return [_key(row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [_key(row) for row in connection.execute(within(statement, _keys.id, span))]
 
 
 def end(connection: Connection, environment_id: str, key_id: str, at: datetime, *, revoke: bool) -> None:

@@ -18,6 +18,7 @@ from syncline.core.paging import Span
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load, load_any
 from syncline.store.prepared import Prepared
+from syncline.store.spans import within
 
 _definitions, _maps, _environments = t.attribute_definitions.c, t.attribute_maps.c, t.environments.c
 _users = t.directory_users.c
@@ -87,12 +88,7 @@ def all_of(connection: Connection, environment_id: str) -> list[Definition]:
 def page(connection: Connection, environment_id: str, span: Span) -> list[Definition]:
     """Return definitions of a stretch of ids."""
     statement = select(t.attribute_definitions).where(_definitions.environment_id == environment_id)
-    if span.above is not None:
-        statement = statement.where(_definitions.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_definitions.id < span.below)
-    order = _definitions.id.desc() if span.descending else _definitions.id
-    return [_definition(row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [_definition(row) for row in connection.execute(within(statement, _definitions.id, span))]
 
 
 def change(connection: Connection, environment_id: str, definition: Definition) -> None:

@@ -36,6 +36,7 @@ from syncline.store import parked as parked_rows
 from syncline.store import replays
 from syncline.store import tables as t
 from syncline.store.endpoints import EndpointState, event_types
+from syncline.store.leases import is_free
 from syncline.store.parked import Attempt, Parked, ParkedState
 from syncline.store.prepared import Prepared
 from syncline.store.replays import Replay
@@ -136,7 +137,7 @@ def _claimable() -> ColumnElement[bool]:
     return and_(
         _c.state == EndpointState.ACTIVE,
         or_(and_(_c.wake > 0, flows), _c.next_due_at <= now),
-        or_(_c.lease_until.is_(None), _c.lease_until <= now),
+        is_free(_c.lease_until, now),
     )
 
 

@@ -15,6 +15,7 @@ from syncline.core.text import fold
 from syncline.store import tables as t
 from syncline.store.jsontext import dump
 from syncline.store.rows import directory_of
+from syncline.store.spans import within
 from syncline.store.types import among
 from syncline.store.working_loads import lock_directories
 
@@ -148,12 +149,7 @@ def page(
             _domains.domain == wanted.domain,
         )
         statement = statement.where(exists().where(owned))
-    if span.above is not None:
-        statement = statement.where(_c.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_c.id < span.below)
-    order = _c.id.desc() if span.descending else _c.id
-    return [directory_of(row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [directory_of(row) for row in connection.execute(within(statement, _c.id, span))]
 
 
 _user_counts = (
@@ -257,12 +253,7 @@ def token_page(
 ) -> list[Token]:
     """Return tokens that were not revoked."""
     statement = select(t.bearer_tokens).where(*_here(scope))
-    if span.above is not None:
-        statement = statement.where(_tokens.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_tokens.id < span.below)
-    order = _tokens.id.desc() if span.descending else _tokens.id
-    return [_token_of(row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [_token_of(row) for row in connection.execute(within(statement, _tokens.id, span))]
 
 
 def expire_token(connection: Connection, scope: Scope, token_id: str, at: datetime) -> None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from syncline.core.paging import Span
 from syncline.store import tables as t
 from syncline.store.endpoints import MISSED
 from syncline.store.jsontext import load
 from syncline.store.parked import ParkedState
+from syncline.store.spans import within
 
 _c, _log = t.webhook_endpoints.c, t.event_log.c
 _parked, _attempts = t.parked_deliveries.c, t.delivery_attempts.c
@@ -40,7 +41,7 @@ def attempts(
         statement = statement.where(_attempts.outcome == wanted.outcome)
     if wanted.event_id is not None:
         statement = statement.where(_attempts.event_id == wanted.event_id)
-    return list(connection.execute(_within(statement, _attempts.id, span)))
+    return list(connection.execute(within(statement, _attempts.id, span)))
 
 
 def deliveries(
@@ -66,15 +67,7 @@ def deliveries(
     )
     if state is not None:
         statement = statement.where(_parked.state == state)
-    return list(connection.execute(_within(statement, _log.event_id, span)))
-
-
-def _within(statement: Select[Any], id_: Any, span: Span) -> Select[Any]:
-    if span.above is not None:
-        statement = statement.where(id_ > span.above)
-    if span.below is not None:
-        statement = statement.where(id_ < span.below)
-    return statement.order_by(id_.desc() if span.descending else id_).limit(span.limit)
+    return list(connection.execute(within(statement, _log.event_id, span)))
 
 
 @dataclass(frozen=True, slots=True)

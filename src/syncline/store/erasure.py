@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from syncline.store import tables as t
+from syncline.store.leases import is_free
 
 _c = t.erasures.c
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +87,7 @@ def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of erasures that have something left to do and that nobody works on."""
     statement = (
         select(_c.id)
-        .where(_c.next_due_at <= now, or_(_c.lease_until.is_(None), _c.lease_until <= now))
+        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
         .order_by(_c.next_due_at)
         .limit(limit)
     )
@@ -97,7 +98,7 @@ def claim(connection: Connection, erasure_id: str, now: datetime, hold: timedelt
     """Take an erasure for a while; False if somebody else has it."""
     taken = connection.execute(
         update(t.erasures)
-        .where(_c.id == erasure_id, or_(_c.lease_until.is_(None), _c.lease_until <= now))
+        .where(_c.id == erasure_id, is_free(_c.lease_until, now))
         .values(lease_until=now + hold)
     )
     return bool(taken.rowcount)

@@ -18,6 +18,7 @@ from syncline.core.ids import Prefix
 from syncline.core.model import Scope
 from syncline.core.paging import Span
 from syncline.store import tables as t
+from syncline.store.spans import within
 from syncline.store.types import among
 
 ROLE_FLOOR = "role_floor"
@@ -115,12 +116,7 @@ def page(connection: Connection, scope: Scope, state: str | None, span: Span) ->
     statement = _shown().where(*_here(scope))
     if state is not None:
         statement = statement.where(_c.state == state)
-    if span.above is not None:
-        statement = statement.where(_c.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_c.id < span.below)
-    order = _c.id.desc() if span.descending else _c.id.asc()
-    return [_held(row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [_held(row) for row in connection.execute(within(statement, _c.id, span))]
 
 
 def settle(

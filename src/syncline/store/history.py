@@ -7,7 +7,7 @@ then of the inbox, whose events come after those of the log. Callers read in one
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from syncline.core.history import OF_GROUPS, OF_MEMBERSHIPS, OF_PEOPLE
 from syncline.core.ids import Prefix, make_id, new_ulid
 from syncline.core.paging import Span
 from syncline.store import tables as t
+from syncline.store.spans import within
 from syncline.store.types import among, to_ms
 
 _log, _past = t.event_log.c, t.past_memberships.c
@@ -222,12 +223,7 @@ def _changed(connection: Connection, where: Cut, span: Span, column: str, types:
         id_ = table.c[column]
         later = _later(table, where, types)
         statement = select(id_).where(*later.conditions, id_.is_not(None)).group_by(id_)
-        if span.above is not None:
-            statement = statement.where(id_ > span.above)
-        if span.below is not None:
-            statement = statement.where(id_ < span.below)
-        statement = statement.order_by(id_.desc() if span.descending else id_).limit(span.limit)
-        found.update(connection.execute(statement, later.given).scalars())
+        found.update(connection.execute(within(statement, id_, span), later.given).scalars())
     return sorted(found, reverse=span.descending)[: span.limit]
 
 
@@ -307,11 +303,7 @@ def entries(connection: Connection, environment_id: str, about: About, span: Spa
         ~_is_correction(t.event_log),
     )
     # Ids of events sort like positions, and a cursor may be of an event that retention has removed.
-    if span.above is not None:
-        statement = statement.where(_log.event_id > span.above)
-    if span.below is not None:
-        statement = statement.where(_log.event_id < span.below)
-    statement = statement.order_by(_log.event_id.desc() if span.descending else _log.event_id).limit(limit)
+    statement = within(statement, _log.event_id, replace(span, limit=limit))
     rows = connection.execute(statement, {"types": list(about.types)})
     return [Entry(row[0], Told(*row[1:])) for row in rows]
 

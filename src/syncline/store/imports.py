@@ -9,11 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from syncline.core.model import Scope
 from syncline.core.paging import Span
 from syncline.store import tables as t
+from syncline.store.leases import is_free
+from syncline.store.spans import within
 from syncline.store.types import among
 
 _c, _tokens, _users = t.imports.c, t.bearer_tokens.c, t.directory_users.c
@@ -83,12 +85,7 @@ def by_id(connection: Connection, import_id: str, *, lock: bool = False) -> Impo
 def page(connection: Connection, environment_id: str, span: Span) -> list[Import]:
     """Return imports of an environment."""
     statement = select(t.imports).where(_c.environment_id == environment_id)
-    if span.above is not None:
-        statement = statement.where(_c.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_c.id < span.below)
-    order = _c.id.desc() if span.descending else _c.id
-    return [_import_of(row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [_import_of(row) for row in connection.execute(within(statement, _c.id, span))]
 
 
 def save(connection: Connection, changed: Import, **schedule: datetime | None) -> None:
@@ -100,7 +97,7 @@ def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of imports that are to be carried on and that nobody works on."""
     statement = (
         select(_c.id)
-        .where(_c.next_due_at <= now, or_(_c.lease_until.is_(None), _c.lease_until <= now))
+        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
         .order_by(_c.next_due_at)
         .limit(limit)
     )
@@ -114,7 +111,7 @@ def claim(connection: Connection, import_id: str, now: datetime, hold: timedelta
         .where(
             _c.id == import_id,
             _c.next_due_at.is_not(None),
-            or_(_c.lease_until.is_(None), _c.lease_until <= now),
+            is_free(_c.lease_until, now),
         )
         .values(lease_until=now + hold)
     )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, Text, bindparam, select, update
 
 from syncline.core.model import Directory, GroupRecord, Scope, UserRecord
 from syncline.store import tables as t
+from syncline.store.prepared import Prepared
 from syncline.store.rows import group_of, user_of
 from syncline.store.types import Instant, among
 
@@ -80,9 +81,15 @@ def _held() -> Select[Any]:
 effective_groups_of = _held()
 """The groups that people (`environment`, `directories`, `users`) are in, each with its `member_id`."""
 
-_all_edges = select(_edges.child_id, _edges.group_id).where(_edges.directory_id == _directory)
-_direct = select(_members.user_id, _members.group_id).where(
-    _members.directory_id == _directory, among(_members.user_id, "users")
+_all_edges = Prepared(select(_edges.child_id, _edges.group_id).where(_edges.directory_id == _directory))
+# Without bounds SQLite reads every membership of the directory.
+_direct = Prepared(
+    select(_members.user_id, _members.group_id).where(
+        _members.directory_id == _directory,
+        _members.user_id >= bindparam("first", type_=Text()),
+        _members.user_id <= bindparam("last", type_=Text()),
+        among(_members.user_id, "users"),
+    )
 )
 _nested_people = (
     select(_members.user_id)
@@ -110,7 +117,7 @@ _touch = (
 
 def edges(connection: Connection, scope: Scope) -> dict[str, set[str]]:
     """Return every group of a directory that others contain, with those that do."""
-    return _graph(connection.execute(_all_edges, {"directory": scope.directory_id}))
+    return _graph(_all_edges.all(connection, {"directory": scope.directory_id}))
 
 
 def edges_around(connection: Connection, scope: Scope, user_id: str) -> dict[str, set[str]]:
@@ -131,8 +138,10 @@ def _graph(rows: Iterable[Row[Any]]) -> dict[str, set[str]]:
 def direct_groups(connection: Connection, scope: Scope, user_ids: Collection[str]) -> dict[str, set[str]]:
     """Return the ids of the groups that people are direct members of, by the person's id."""
     found: dict[str, set[str]] = {id_: set() for id_ in user_ids}
-    asked = {"directory": scope.directory_id, "users": sorted(found)}
-    for user, group in connection.execute(_direct, asked):
+    if not found:
+        return found
+    asked = {"directory": scope.directory_id, "users": list(found), "first": min(found), "last": max(found)}
+    for user, group in _direct.all(connection, asked):
         found[user].add(group)
     return found
 

@@ -13,6 +13,7 @@ from syncline.core.paging import Span
 from syncline.core.text import fold
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
+from syncline.store.spans import within
 from syncline.store.types import among
 
 _organizations, _domains = t.organizations.c, t.organization_domains.c
@@ -128,12 +129,7 @@ def page(
     if wanted.search:
         position = func.strpos if connection.dialect.name == "postgresql" else func.instr
         statement = statement.where(position(_organizations.name_key, fold(wanted.search)) > 0)
-    if span.above is not None:
-        statement = statement.where(_organizations.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_organizations.id < span.below)
-    order = _organizations.id.desc() if span.descending else _organizations.id.asc()
-    rows = connection.execute(statement.order_by(order).limit(span.limit), asked)
+    rows = connection.execute(within(statement, _organizations.id, span), asked)
     return [_organization(row) for row in rows]
 
 

@@ -18,6 +18,7 @@ from syncline.core.text import index_key
 from syncline.store import tables as t
 from syncline.store.nested_groups import effective_groups_of, groups_around, groups_within
 from syncline.store.rows import directory_of, exact_key, group_of, user_of
+from syncline.store.spans import within
 from syncline.store.types import among
 
 _users, _groups, _members = t.directory_users.c, t.directory_groups.c, t.memberships.c
@@ -73,7 +74,7 @@ def users(connection: Connection, environment_id: str, wanted: UserFilter, span:
                 select(_members.user_id).where(_members.directory_id == scope.directory_id, inside)
             ),
         )
-    return _many(connection, environment_id, _within(statement, _users.directory_user_id, span), user_of)
+    return _many(connection, environment_id, within(statement, _users.directory_user_id, span), user_of)
 
 
 def users_by_id(connection: Connection, environment_id: str, ids: Collection[str]) -> list[ShownUser]:
@@ -126,7 +127,7 @@ def groups(
             _groups.directory_id == scope.directory_id,
             _groups.id.in_(groups_around(scope, user_id) if effective else held),
         )
-    return _many(connection, environment_id, _within(statement, _groups.id, span), group_of)
+    return _many(connection, environment_id, within(statement, _groups.id, span), group_of)
 
 
 _groups_of = (
@@ -211,14 +212,6 @@ def _group_rows(environment_id: str) -> Select[Any]:
             _directories.deleted_at.is_(None),
         )
     )
-
-
-def _within(statement: Select[Any], column: Any, span: Span) -> Select[Any]:
-    if span.above is not None:
-        statement = statement.where(column > span.above)
-    if span.below is not None:
-        statement = statement.where(column < span.below)
-    return statement.order_by(column.desc() if span.descending else column).limit(span.limit)
 
 
 _directories_by_id = select(t.directories).where(

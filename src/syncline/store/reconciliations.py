@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from syncline.core.model import Scope
 from syncline.core.paging import Span
@@ -17,7 +17,9 @@ from syncline.core.reconcile import Drift, Finding
 from syncline.core.rosters import RowProblem
 from syncline.core.text import index_key
 from syncline.store import tables as t
+from syncline.store.leases import is_free
 from syncline.store.prepared import Prepared, insert_columns
+from syncline.store.spans import within
 from syncline.store.types import among
 
 _c, _rows, _findings = t.reconciliations.c, t.reconciliation_rows.c, t.reconciliation_findings.c
@@ -128,7 +130,7 @@ def page(connection: Connection, scope: Scope, span: Span) -> list[Reconciliatio
     statement = select(t.reconciliations).where(
         _c.environment_id == scope.environment_id, _c.directory_id == scope.directory_id
     )
-    return [_reconciliation_of(row) for row in connection.execute(_within(statement, _c.id, span))]
+    return [_reconciliation_of(row) for row in connection.execute(within(statement, _c.id, span))]
 
 
 def change(connection: Connection, changed: Reconciliation) -> None:
@@ -140,7 +142,7 @@ def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of reconciliations that have something left to do and that nobody works on."""
     statement = (
         select(_c.id)
-        .where(_c.next_due_at <= now, or_(_c.lease_until.is_(None), _c.lease_until <= now))
+        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
         .order_by(_c.next_due_at)
         .limit(limit)
     )
@@ -162,7 +164,7 @@ def claim(
         .where(
             _c.id == reconciliation_id,
             _c.next_due_at.is_not(None),
-            or_(_c.lease_until.is_(None), _c.lease_until <= now),
+            is_free(_c.lease_until, now),
         )
         .values(lease_until=now + hold, fence=_c.fence + 1)
     )
@@ -232,7 +234,7 @@ def findings(
     statement = select(t.reconciliation_findings).where(_findings.reconciliation_id == reconciliation_id)
     if drift is not None:
         statement = statement.where(_findings.drift == drift)
-    return [_found_of(row) for row in connection.execute(_within(statement, _findings.id, span))]
+    return [_found_of(row) for row in connection.execute(within(statement, _findings.id, span))]
 
 
 def open_findings(connection: Connection, reconciliation_id: str, drift: Drift, limit: int) -> list[Found]:
@@ -278,14 +280,6 @@ def told(connection: Connection, reconciliation_id: str, drift: Drift, ids: Coll
 def _claimed(connection: Connection, reconciliation_id: str) -> Reconciliation:
     row = connection.execute(select(t.reconciliations).where(_c.id == reconciliation_id)).one()
     return _reconciliation_of(row)
-
-
-def _within(statement: Any, column: Any, span: Span) -> Any:
-    if span.above is not None:
-        statement = statement.where(column > span.above)
-    if span.below is not None:
-        statement = statement.where(column < span.below)
-    return statement.order_by(column.desc() if span.descending else column).limit(span.limit)
 
 
 def _columns(found: Reconciliation) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -26,13 +25,13 @@ from syncline.core.model import Cause, Directory, DirectoryId, EnvironmentId, Sc
 from syncline.core.text import index_key
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
+from syncline.store.leases import is_free
 from syncline.store.prepared import Prepared
 from syncline.store.rows import evaluated_columns, shown_email, user_of
 from syncline.store.types import Instant, among
 from syncline.store.working_rows import raise_revision
 
 _c, _users, _groups = t.reevaluations.c, t.directory_users.c, t.directory_groups.c
-_members, _edges = t.memberships.c, t.group_edges.c
 RUNNING, COMPLETE = "running", "complete"
 
 
@@ -62,7 +61,6 @@ def begin(connection: Connection, directory: Directory, cause: Cause, now: datet
         {
             "environment_id": directory.environment_id,
             "directory_id": directory.id,
-            "evaluation_id": directory.evaluation_id,
             "cursor": "",
             "total": total,
             "done": 0,
@@ -90,7 +88,7 @@ def due(connection: Connection, now: datetime, limit: int) -> list[Scope]:
     """Return directories whose job waits for somebody to take it up."""
     rows = connection.execute(
         select(_c.environment_id, _c.directory_id)
-        .where(_c.next_due_at <= now, or_(_c.lease_until.is_(None), _c.lease_until <= now))
+        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
         .order_by(_c.next_due_at)
         .limit(limit)
     )
@@ -104,7 +102,7 @@ def claim(connection: Connection, scope: Scope, now: datetime, hold: timedelta) 
         .where(
             _c.directory_id == scope.directory_id,
             _c.next_due_at <= now,
-            or_(_c.lease_until.is_(None), _c.lease_until <= now),
+            is_free(_c.lease_until, now),
         )
         .values(lease_until=now + hold)
     )
@@ -148,26 +146,6 @@ def named_people(connection: Connection, scope: Scope, ids: Collection[str]) -> 
     """Return live people of a directory by their SCIM ids."""
     asked = {"directory": scope.directory_id, "ids": sorted(ids)}
     return [user_of(row) for row in _people_named.all(connection, asked)]
-
-
-def groups_of(connection: Connection, scope: Scope, user_ids: Sequence[str]) -> dict[str, set[str]]:
-    """Return the groups that people are direct members of."""
-    found: dict[str, set[str]] = {}
-    if not user_ids:
-        return found
-    asked: dict[str, Any] = {"directory": scope.directory_id, "users": list(user_ids)}
-    asked |= {"first": min(user_ids), "last": max(user_ids)}
-    for group_id, user_id in _groups_held.all(connection, asked):
-        found.setdefault(user_id, set()).add(group_id)
-    return found
-
-
-def containing(connection: Connection, scope: Scope) -> dict[str, set[str]]:
-    """Return every group that is part of others, with those."""
-    found: dict[str, set[str]] = {}
-    for group_id, child_id in _edges_of.all(connection, {"directory": scope.directory_id}):
-        found.setdefault(child_id, set()).add(group_id)
-    return found
 
 
 def names_of(connection: Connection, scope: Scope, group_ids: Collection[str]) -> dict[str, str]:
@@ -214,16 +192,6 @@ _people_named = Prepared(
     .where(_users.directory_id == _directory, _users.deleted_at.is_(None), among(_users.id, "ids"))
     .order_by(_users.id)
 )
-# Without bounds SQLite reads every membership of the directory.
-_groups_held = Prepared(
-    select(_members.group_id, _members.user_id).where(
-        _members.directory_id == _directory,
-        _members.user_id >= bindparam("first", type_=Text()),
-        _members.user_id <= bindparam("last", type_=Text()),
-        among(_members.user_id, "users"),
-    )
-)
-_edges_of = Prepared(select(_edges.group_id, _edges.child_id).where(_edges.directory_id == _directory))
 _names = Prepared(
     select(_groups.id, _groups.label).where(
         _groups.directory_id == _directory, among(_groups.id, "groups"), _groups.deleted_at.is_(None)

@@ -13,6 +13,7 @@ from syncline.core.model import Scope
 from syncline.core.paging import Span
 from syncline.store import tables as t
 from syncline.store.prepared import Prepared
+from syncline.store.spans import within
 from syncline.store.types import among
 
 _c, _ids, _directories = t.scim_aliases.c, t.resource_aliases.c, t.directories.c
@@ -69,12 +70,7 @@ def path(connection: Connection, scope: Scope, alias_id: str) -> PathAlias | Non
 def path_page(connection: Connection, scope: Scope, span: Span) -> list[PathAlias]:
     """Return paths of a directory."""
     statement = select(_c.id, _c.path, _c.created_at).where(*_here(scope))
-    if span.above is not None:
-        statement = statement.where(_c.id > span.above)
-    if span.below is not None:
-        statement = statement.where(_c.id < span.below)
-    order = _c.id.desc() if span.descending else _c.id
-    return [PathAlias(*row) for row in connection.execute(statement.order_by(order).limit(span.limit))]
+    return [PathAlias(*row) for row in connection.execute(within(statement, _c.id, span))]
 
 
 def path_keys(connection: Connection, scope: Scope) -> list[str]:

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, inser
 from syncline.store import tables as t
 from syncline.store.deliveries import LeaseLost
 from syncline.store.jsontext import dump
+from syncline.store.leases import is_free
 from syncline.store.types import among
 
 _c = t.event_sinks.c
@@ -290,7 +291,7 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
         _c.state == SinkState.ACTIVE,
         _c.cursor < func.coalesce(head, 0),
         or_(_c.next_due_at.is_(None), _c.next_due_at <= now),
-        or_(_c.lease_until.is_(None), _c.lease_until <= now),
+        is_free(_c.lease_until, now),
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
 
 from syncline.store import tables as t
 from syncline.store.endpoints import EndpointState
+from syncline.store.leases import is_free
 from syncline.store.types import Instant, among
 
 _c = t.webhook_endpoints.c
@@ -26,7 +27,7 @@ def _sleepers() -> ColumnElement[bool]:
         _c.state == EndpointState.ACTIVE,
         _c.wake == 0,
         _c.next_due_at.is_(None),
-        or_(_c.lease_until.is_(None), _c.lease_until <= now),
+        is_free(_c.lease_until, now),
         _c.cursor < func.coalesce(head, 0),
     )
 

@@ -587,7 +587,6 @@ reevaluations = Table(
     metadata,
     Column("environment_id", Text, nullable=False),
     Column("directory_id", Text, primary_key=True),
-    Column("evaluation_id", Text),
     # The last person who was evaluated; empty at the beginning.
     Column("cursor", Text, nullable=False),
     Column("total", BigInteger, nullable=False),

@@ -124,7 +124,6 @@ def upgrade() -> None:
         "reevaluations",
         sa.Column("environment_id", sa.Text(), nullable=False),
         sa.Column("directory_id", sa.Text(), nullable=False),
-        sa.Column("evaluation_id", sa.Text()),
         sa.Column("cursor", sa.Text(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.BigInteger(), nullable=False),
