@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import uvicorn
 import uvloop
 
+from syncline.cli import collector
 from syncline.cli.compose import configure_logging, ensure_default, open_services, parse_parts
 from syncline.cli.listener import leave, listen
 from syncline.config import Settings, SettingsError
@@ -46,6 +47,7 @@ def run(
     parse_parts(settings, outbound_allow)
     if migrate:
         upgrade(settings.database)
+    collector.settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, web, workers, companion, outbound_allow))
 

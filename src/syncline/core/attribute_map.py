@@ -309,7 +309,11 @@ def _looking(written: Reader, readers: Iterable[Reader]) -> _Look:
             found = written(person.raw, person.memo)
             if found is not None:
                 return found
-        return _normalized(person, readers)
+        for reader in readers:
+            found = reader(person.document, person.memo)
+            if found is not None:
+                return found
+        return None
 
     return look
 

@@ -88,6 +88,8 @@ def same_value(one: Json, other: Json) -> bool:
     """Tell whether two values are the same as JSON: `true` is not 1, but 1 is 1.0."""
     if one is other:
         return True
+    if one.__class__ is str and other.__class__ is str:
+        return one == other
     if one != other or isinstance(one, bool) != isinstance(other, bool):
         return False
     return not isinstance(one, (dict, list)) or stringify(one) == stringify(other)

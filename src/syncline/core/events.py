@@ -97,11 +97,16 @@ def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:
     # What is the same object has not changed: only the rest is compared value by value.
     fields = before.__struct_fields__
     others = [name for name in fields if getattr(before, name) is not getattr(after, name)]
-    old, new = builtins(before), builtins(after)
-    return previous_attributes(
-        {name: old[name] for name in others if name in old},
-        {name: new[name] for name in others if name in new},
-    )
+    return previous_attributes(_plain_fields(before, others), _plain_fields(after, others))
+
+
+def _plain_fields(value: wire.Wire, names: Iterable[str]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for name in names:
+        field = getattr(value, name)
+        if field is not UNSET:
+            found[name] = field if field.__class__ in (str, dict) else msgspec.to_builtins(field)
+    return found
 
 
 def _with_previous(
@@ -484,9 +489,11 @@ def previous_attributes(before: Mapping[str, Json], after: Mapping[str, Json]) -
     """
     changed: dict[str, Json] = {}
     for key in before.keys() | after.keys():
-        if key in ("updated_at", "custom_attributes") or same_value(before.get(key), after.get(key)):
+        if key in ("updated_at", "custom_attributes"):
             continue
-        changed[key] = before.get(key)
+        one, other = before.get(key), after.get(key)
+        if not same_value(one, other):
+            changed[key] = one
     old, new = before.get("custom_attributes"), after.get("custom_attributes")
     if isinstance(old, dict) and isinstance(new, dict):
         custom: dict[str, Json] = {

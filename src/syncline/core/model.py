@@ -140,6 +140,38 @@ class UserRecord:
         """Whether the provider says the person is active."""
         return self.document.get("active") is not False
 
+    def evaluated(self, mapped: Mapped | None, roles: tuple[RoleGrant, ...] | None) -> UserRecord:
+        """Return the person with another outcome of the evaluation; `replace` takes three times as long."""
+        return UserRecord(
+            self.id,
+            self.directory_user_id,
+            self.document,
+            self.raw,
+            self.version,
+            self.created_at,
+            self.updated_at,
+            self.listed_at,
+            self.deleted_at,
+            mapped,
+            roles,
+        )
+
+    def revised(self, version: int, updated_at: datetime) -> UserRecord:
+        """Return the person as of another version; `replace` takes three times as long."""
+        return UserRecord(
+            self.id,
+            self.directory_user_id,
+            self.document,
+            self.raw,
+            version,
+            self.created_at,
+            updated_at,
+            self.listed_at,
+            self.deleted_at,
+            self.mapped,
+            self.roles,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:

@@ -88,7 +88,17 @@ def texts(value: Json) -> tuple[str, ...]:
 class _Subject:
     """All conditions on one attribute: the value is read and folded once for all of them."""
 
-    __slots__ = ("_absent", "_contained", "_differ", "_equal", "_key", "_patterns", "_present", "_starts")
+    __slots__ = (
+        "_absent",
+        "_contained",
+        "_differ",
+        "_equal",
+        "_is_simple",
+        "_key",
+        "_patterns",
+        "_present",
+        "_starts",
+    )
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -99,10 +109,13 @@ class _Subject:
         self._patterns: list[tuple[int, re.Pattern[str]]] = []
         self._present: list[int] = []
         self._absent: list[int] = []
+        # Whether all conditions are equalities, as most are: one look-up answers them.
+        self._is_simple = True
 
     def add(self, number: int, condition: Condition) -> None:
         """Take a condition in. Raises `ValueError` for an operator that does not exist."""
         wanted = texts(condition.value)
+        self._is_simple &= condition.operator in ("equals", "in")
         match condition.operator:
             case "equals" | "in":
                 for text in dict.fromkeys(wanted):
@@ -122,9 +135,11 @@ class _Subject:
             case other:
                 raise ValueError(f"no such operator: {other!r}")
 
-    def of(self, attributes: Mapping[str, Json]) -> list[int]:
+    def of(self, attributes: Mapping[str, Json]) -> Sequence[int]:
         """Return the numbers of the conditions that a person meets."""
         value = attributes.get(self._key)
+        if self._is_simple and value.__class__ is str:
+            return self._equal.get(fold(value), ()) if value else ()
         found = texts(value)
         present = bool(found) or not (value is None or value in ("", [], {}))
         matched = list(self._present if present else self._absent)

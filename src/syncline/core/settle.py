@@ -89,8 +89,8 @@ def evaluated(
     if evaluation is not None and evaluation.roles is not None:
         roles = _roles(evaluation.roles, record, shown, groups, now)
     if same_roles(roles, record.roles):
-        return replace(record, mapped=mapped) if is_mapped else record
-    return replace(record, mapped=shown, roles=roles)
+        return record.evaluated(mapped, record.roles) if is_mapped else record
+    return record.evaluated(shown, roles)
 
 
 def manager_email(record: UserRecord, manager: UserRecord | None, attributes: AttributeMap) -> str | None:
@@ -310,7 +310,7 @@ class Floors:
 
     def kept(self, before: UserRecord | None, after: UserRecord, changes: ChangeSet) -> UserRecord:
         """Return a person with the roles that a floor does not let go; notes what is held and released."""
-        if not self._minima:
+        if not (self._concerns(before) or self._concerns(after)):
             return after
         held_before = {grant.role: grant for grant in (before.roles if before else None) or ()}
         counted = before is not None and before.active
@@ -334,7 +334,24 @@ class Floors:
             return after
         # Where a person has one role, it is the one that is kept.
         others = () if self._is_single else after.roles or ()
-        return replace(after, roles=(*kept, *others))
+        return after.evaluated(after.mapped, (*kept, *others))
+
+    def losses(self, pairs: Iterable[tuple[UserRecord, UserRecord]]) -> int:
+        """Return how often somebody would lose a role that a floor keeps, over all roles, floors aside."""
+        lost = 0
+        for before, after in pairs:
+            if after is not before and self._concerns(before):
+                given = {grant.role for grant in after.roles or ()}
+                lost += sum(
+                    grant.role in self._minima and grant.role not in given for grant in before.roles or ()
+                )
+        return lost
+
+    def _concerns(self, record: UserRecord | None) -> bool:
+        minima = self._minima
+        if record is None or not record.roles or not minima:
+            return False
+        return any(grant.role in minima for grant in record.roles)
 
     def left(self, before: UserRecord, changes: ChangeSet) -> None:
         """Count somebody out who is gone: nobody is kept from leaving."""

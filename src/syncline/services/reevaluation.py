@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ from syncline.store.database import Connection
 from syncline.store.log import Sealed
 from syncline.store.working_loads import load_needs, lock_directories
 
-BATCH = 200
+BATCH = 400
 _STEPS = 25
 _AT_ONCE = 20
 _POLL_SECONDS = 1.0
@@ -168,19 +168,21 @@ def evaluate_records(
     evaluation = kernel.evaluations.of(connection, directory)
     rows = WorkingSet(directory)
     keeper = Floors(rows, evaluation)
-    rows.most_holders = keeper.highest + len(people) + 1
     changes = ChangeSet()
     changed: list[UserRecord] = []
     events = ChangeEvents(directory, {}, {}, now, raw=kernel.evaluations.shows_raw(connection, directory))
     drafts = []
-    for before, after in evaluated_people(connection, directory, evaluation, people, now):
+    pairs = evaluated_people(connection, directory, evaluation, people, now)
+    # So many holders are surely enough, whoever of these people loses the role.
+    rows.most_holders = keeper.highest + keeper.losses(pairs) + 1
+    for before, after in pairs:
         if floors and after is not before:
             after = _kept(connection, rows, keeper, before, after, changes)
         if after is before:
             continue
         is_shown_change = shows_difference(before, after)
         if is_shown_change:
-            after = replace(after, version=before.version + 1, updated_at=now)
+            after = after.revised(before.version + 1, now)
         changed.append(after)
         if is_shown_change and after.directory_user_id is not None:
             drafts.append(events.updated(before, after))
