@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from sqlalchemy import Connection, func, insert, select
 
 from benchmarks import machine
@@ -69,7 +70,9 @@ def main(arguments: list[str]) -> int:
     slowest = 0.0
     for name in given.databases:
         with _database(name) as url:
-            for run in asyncio.run(_measure(url, given.people, given.groups)):
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runs = runner.run(_measure(url, given.people, given.groups))
+            for run in runs:
                 rate = given.people / run.seconds
                 print(
                     f"| {name} | {run.change} | {run.seconds:.1f} | {rate:.0f} | {run.events} |"

@@ -258,7 +258,9 @@ def _number(
         )
     moved = {"environment": head.environment_id, "to": position, "ms": event_ms}
     if connection.dialect.name == "postgresql":
-        columns = {f"log_{name}": [_plain(row[name]) for row in sealed] for name in _LOG_COLUMNS}
+        columns = {f"log_{name}": [row[name] for row in sealed] for name in _LOG_COLUMNS}
+        for name in ("log_recorded_at", "log_sealed_at"):
+            columns[name] = [to_ms(moment) for moment in columns[name]]
         heads = {"directories": list(sequences), "sequences": list(sequences.values())}
         woken = int(_write_log.one_or_none(connection, {**moved, **heads, **columns}).woken)
     else:
@@ -275,10 +277,6 @@ def _directory_sequences(connection: Connection, ids: set[str]) -> dict[str, int
         found = _directory_heads.all(connection, {"ids": list(ids)})
         sequences.update({row.directory_id: row.sequence for row in found})
     return sequences
-
-
-def _plain(value: Any) -> Any:
-    return to_ms(value) if isinstance(value, datetime) else value
 
 
 def _set_directory_heads(connection: Connection, environment_id: str, sequences: dict[str, int]) -> None:
