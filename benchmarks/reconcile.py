@@ -13,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,15 +100,28 @@ async def _measure(url: str, people: int) -> list[_Run]:
         for work, drifted in (("compare, nothing found", False), ("compare, a tenth drifted", True)):
             begun = time.perf_counter()
             done = await service.compare(*where, _CAUSE, _roster(people, drifted=drifted), wait=None)
-            findings = sum(getattr(done.counts, name) for name in done.counts.__struct_fields__)
-            runs.append(_Run(work, time.perf_counter() - begun, findings, _peak()))
-            if done.state != "complete" or bool(findings) is not drifted:
-                raise RuntimeError(f"{work}: {done.state}, {findings} findings: {done.error}")
+            found = {name: getattr(done.counts, name) for name in done.counts.__struct_fields__}
+            runs.append(_Run(work, time.perf_counter() - begun, sum(found.values()), _peak()))
+            if done.state != "complete" or found != found | _expected(people, drifted=drifted):
+                raise RuntimeError(f"{work}: {done.state}, {found}: {done.error}")
         for drift in ("missing", "stale_profile", "gone_but_active"):
             begun = time.perf_counter()
             settled = await service.correct(*where, done.id, drift, _CAUSE, wait=None)
             runs.append(_Run(f"correct {drift}", time.perf_counter() - begun, settled.emitted, _peak()))
         return runs
+
+
+def _expected(people: int, *, drifted: bool) -> dict[str, int]:
+    """Return what is to be found: who is left out, has another address or title in the app, or has left."""
+    kinds = Counter(number % (3 * _DRIFT) for number in range(people)) if drifted else Counter()
+    return {
+        "missing": kinds[0] + kinds[_DRIFT],
+        "extra": kinds[_DRIFT],
+        "stale_profile": kinds[2 * _DRIFT],
+        "gone_but_active": _GONE if drifted else 0,
+        "wrong_role": 0,
+        "ambiguous": 0,
+    }
 
 
 def _peak() -> float:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import parts, postgres
+from tests.support.authority import one_authority
 from tests.support.databases import ENGINE_KINDS, EngineKind, PostgresDatabases, SqliteDatabases
+from tests.support.order import long_first
+
+if TYPE_CHECKING:
+    # The service itself is imported only when a test needs it.
+    from tests.support.live import Live
 
 _NODE_FOLDER = Path(__file__).parent / "node"
 
@@ -22,6 +30,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
     sys.dont_write_bytecode = False
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+os.environ["SSL_CERT_FILE"] = str(one_authority(Path(__file__).parents[1] / ".pytest_cache"))
 
 # A slow machine must not fail a property, so there is no deadline per example. Continuous integration tries
 # more examples and always the same ones: a red run can be repeated.
@@ -35,6 +44,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if parts.is_continuous_integration() else "local")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the long tests where several processes run them."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        items[:] = long_first(items, int(worker["workercount"]))
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays: thousands of tests, and what they have imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,6 +124,24 @@ def database_url(engine_kind: EngineKind, tmp_path: Path, request: pytest.Fixtur
     server: PostgresDatabases = request.getfixturevalue("postgres_databases")
     with server.migrated() as url:
         yield url
+
+
+@pytest.fixture(scope="module", params=ENGINE_KINDS)
+def shared_live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A running Syncline for all tests of a module, on each kind of database: each makes a tenant of its own.
+
+    For tests of what a tenant sees, who must not see other tenants in any case.
+    """
+    from tests.support.live import serving
+
+    if request.param == "sqlite":
+        files: SqliteDatabases = request.getfixturevalue("sqlite_databases")
+        with serving(files.migrated(tmp_path_factory.mktemp("shared"))) as live:
+            yield live
+        return
+    server: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    with server.migrated() as url, serving(url) as live:
+        yield live
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 from syncline.web.api.attribute_maps import (
     AttributeCoverage,
+    AttributeGapBody,
     AttributeMapBody,
     AttributeMapVersion,
     AttributeMapVersions,
@@ -22,6 +23,7 @@ from syncline.web.api.attribute_previews import (
     ObservedAttributesBody,
 )
 from syncline.web.api.attributes import AttributeBody, EnvironmentBody
+from syncline.web.api.role_previews import RolePerson
 
 ATTRIBUTE_ID = "attribute_01KA0YP9C1E3G5J7K9M1P3R5T7"
 _DIRECTORY_ID = "directory_01KA0YQ2C4E6G8J0M2P4R6T8V0"
@@ -61,6 +63,7 @@ ANSWERS: Mapping[type[Any], Any] = {
     AttributeMapBody: AttributeMapBody(
         directory_id=_DIRECTORY_ID,
         version=1,
+        masked=True,
         attributes=[
             MappedAttributeBody(
                 key="email",
@@ -70,7 +73,8 @@ ANSWERS: Mapping[type[Any], Any] = {
                 description="The primary e-mail address.",
                 level="directory",
                 sources=[_WORK, _ANY],
-                coverage=AttributeCoverage(people=25, filled=25, ratio=1.0),
+                coverage=AttributeCoverage(people=25, examined=25, filled=25, ratio=1.0),
+                samples=["xxxx.xxxx@xxxxxxxxx.xxxxxxx"],
                 missing=None,
                 missing_examples=[],
             ),
@@ -82,11 +86,19 @@ ANSWERS: Mapping[type[Any], Any] = {
                 description="The pool that pays.",
                 level="environment",
                 sources=[_POOL],
-                coverage=AttributeCoverage(people=25, filled=24, ratio=0.96),
+                coverage=AttributeCoverage(people=25, examined=25, filled=24, ratio=0.96),
+                samples=["north", "south"],
                 missing=1,
                 missing_examples=[_USER_ID],
             ),
         ],
+    ),
+    AttributeGapBody: AttributeGapBody(
+        directory_user_id=_USER_ID,
+        email="mira.voss@northwind.example",
+        name="Mira Voss",
+        state="active",
+        missing=["cost_pool"],
     ),
     AttributeMapVersions: AttributeMapVersions(
         data=[
@@ -109,6 +121,14 @@ ANSWERS: Mapping[type[Any], Any] = {
         examples=[_DIFFERENCE],
         losing=AttributeLosses(people=0, examples=[]),
         roles_changed=0,
+        person=RolePerson(
+            directory_user_id=_USER_ID,
+            email="mira.voss@northwind.example",
+            before=["planner"],
+            after=["planner"],
+            gains=[],
+            loses=[],
+        ),
         events={"dsync.user.updated": 24},
     ),
     ObservedAttributesBody: ObservedAttributesBody(

@@ -10,7 +10,17 @@ from msgspec.structs import replace
 from syncline.core import wire
 from syncline.web.api.held_changes import HeldChangeBody
 from syncline.web.api.role_grants import GrantGroup, GrantRule, RoleGrantBody, RoleGrantList
-from syncline.web.api.role_previews import RoleEffect, RoleExample, RoleRulesPreview, RoleWarning
+from syncline.web.api.role_previews import (
+    RoleConflict,
+    RoleConflictExample,
+    RoleConflictRule,
+    RoleConflicts,
+    RoleEffect,
+    RoleExample,
+    RolePerson,
+    RoleRulesPreview,
+    RoleWarning,
+)
 from syncline.web.api.role_rules import (
     RoleCondition,
     RoleFloor,
@@ -78,13 +88,56 @@ PREVIEW = RoleRulesPreview(
         RoleEffect(role="member", name="Member", before=1, after=0, gain=0, lose=1, held=0),
     ],
     warnings=[
-        RoleWarning(code="large_change", message="The roles of 1 of 1 people (100 %) change.", role=None)
+        RoleWarning(code="large_change", message="The roles of 1 of 1 people (100 %) change.", role=None),
+        RoleWarning(
+            code="person_loses_access",
+            message="mira.voss@northwind.example loses Member and has Planner from then on.",
+            role="member",
+        ),
     ],
     examples=[
         RoleExample(
             directory_user_id=_USER_ID, email="mira.voss@northwind.example", before=["member"], after=[SLUG]
         )
     ],
+    conflicts=RoleConflicts(
+        people=1,
+        contested=0,
+        sets=1,
+        complete=True,
+        data=[
+            RoleConflict(
+                people=1,
+                matched=2,
+                rules=[
+                    RoleConflictRule(number=1, role=SLUG, text=_TEXT),
+                    RoleConflictRule(
+                        number=2,
+                        role=SLUG,
+                        text="is a member of a group that has a name that matches “Disp*”",
+                    ),
+                ],
+                roles=[SLUG],
+                rule=1,
+                contested=False,
+                text=(
+                    f"1 person matches 2 rules: whoever {_TEXT} and whoever is a member of a group that has "
+                    "a name that matches “Disp*”. They get Planner either way."
+                ),
+                examples=[
+                    RoleConflictExample(directory_user_id=_USER_ID, email="mira.voss@northwind.example")
+                ],
+            )
+        ],
+    ),
+    person=RolePerson(
+        directory_user_id=_USER_ID,
+        email="mira.voss@northwind.example",
+        before=["member"],
+        after=[SLUG],
+        gains=[SLUG],
+        loses=["member"],
+    ),
 )
 GRANT = RoleGrantBody(
     role=SLUG,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import io
 import json
 import re
 import signal
@@ -13,13 +15,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from syncline.cli.import_files import chunks
 from tests.cli.shell import Shell
-from tests.support.databases import SqliteDatabases
+from tests.support.databases import PostgresDatabases, SqliteDatabases
 from tests.support.live import Live, serving
 from tests.support.waiting import wait_until_sync
 
@@ -28,8 +31,13 @@ USERS = """id,directory_id,scim_id,user_name,email,first_name,last_name,active,d
 u-1,{directory},,mira@northwind.example,mira@northwind.example,Mira,Voss,true,Dispatch
 u-2,{directory},,rohan@northwind.example,rohan@northwind.example,Rohan,Mehta,yes,
 """
-GROUPS = "id,directory_id,display_name\ng-1,{directory},Dispatch\n"
-MEMBERSHIPS = "directory_id,group_id,user_id\n{directory},g-1,u-1\n{directory},g-1,u-2\n"
+GROUPS = "id,directory_id,display_name\ng-1,{directory},Dispatch\ng-2,{directory},Company\n"
+MEMBERSHIPS = """directory_id,group_id,user_id,member_group_id
+{directory},g-1,u-1,
+{directory},g-1,u-2,
+{directory},g-2,u-1,
+{directory},g-2,,g-1
+"""
 
 
 def written(shell: Shell) -> list[str]:
@@ -52,10 +60,10 @@ def test_csv_files_are_taken_in_in_the_right_order(shell: Shell) -> None:
     done = shell.run("import", "files", *written(shell), "--report", str(report))
     assert done.code == 0, done.err
     assert "users: 2 created" in done.out
-    assert "memberships: 2 created" in done.out
+    assert "memberships: 4 created" in done.out
     assert people(shell) == ["mira@northwind.example", "rohan@northwind.example"]
     told = [json.loads(line) for line in report.read_text().splitlines()]
-    assert [one["source_id"] for one in told] == ["u-1", "u-2", "g-1", "g-1"]
+    assert [one["source_id"] for one in told] == ["u-1", "u-2", "g-1", "g-2", "g-1", "g-2"]
     assert all(one["id"].startswith("directory_") for one in told)
     again = shell.run("import", "files", *written(shell))
     assert "created" not in again.out.replace("not created", "")
@@ -152,9 +160,13 @@ def test_the_records_of_the_guide_are_taken_in(shell: Shell) -> None:
     file.write_text(block("import-format.md", "text", '{"type"'))
     done = shell.run("import", "files", str(file), "--json")
     assert done.code == 0, done.out
-    assert {kind: counts["created"] for kind, counts in done.records[0]["counts"].items()} == dict.fromkeys(
-        ("organizations", "directories", "users", "groups", "memberships"), 1
-    )
+    assert {kind: counts["created"] for kind, counts in done.records[0]["counts"].items()} == {
+        "organizations": 1,
+        "directories": 1,
+        "users": 1,
+        "groups": 2,
+        "memberships": 2,
+    }
 
 
 def test_the_script_of_a_guide_writes_what_its_provider_can_go_on_with(shell: Shell) -> None:
@@ -199,6 +211,76 @@ def test_the_script_of_a_guide_writes_what_its_provider_can_go_on_with(shell: Sh
     ).json()
     assert (person["userName"], person["title"]) == ("mira@moved.example", "Planner")
     assert [one["value"] for one in person["groups"]] == ["scim_group_000000000000000000000000a"]
+
+
+POLIS = {
+    "dsync:config:1": {
+        "id": "7b1c9d3e-0001",
+        "name": "Moved Okta",
+        "tenant": "moved.example",
+        "product": "app",
+        "type": "okta-scim-v2",
+        "scim": {"path": "/api/scim/v2.0/7b1c9d3e-0001", "secret": "the-secret-of-a-directory"},
+    },
+    "dsync:config:2": {
+        "id": "7b1c9d3e-0002",
+        "name": "Pulled",
+        "tenant": "pulled.example",
+        "product": "app",
+        "type": "google",
+    },
+    "dsync:users:moved.example:app:5d0f5d3e-0001": {
+        "id": "5d0f5d3e-0001",
+        "active": True,
+        "raw": {"userName": "mira@moved.example", "title": 'Planner "night" \\ ö'},
+    },
+    "dsync:users:pulled.example:app:5d0f5d3e-0002": {
+        "id": "5d0f5d3e-0002",
+        "active": True,
+        "raw": {"userName": "rohan@pulled.example"},
+    },
+    "dsync:groups:moved.example:app:9b1deb4d-0001": {"id": "9b1deb4d-0001", "name": "Dispatch", "raw": {}},
+    "dsync:members:moved.example:app:1": {"group_id": "9b1deb4d-0001", "user_id": "5d0f5d3e-0001"},
+}
+
+
+async def exported(url: str, statements: str) -> str:
+    """Return what the statements of a guide write, over rows as the tables of Polis hold them."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "CREATE TABLE jackson_store (key text, value text, iv text, tag text,"
+            " \"createdAt\" timestamp DEFAULT '2024-02-03 04:05:06')"
+        )
+        rows = [(key, json.dumps(value)) for key, value in POLIS.items()]
+        await connection.executemany("INSERT INTO jackson_store (key, value) VALUES ($1, $2)", rows)
+        written = io.BytesIO()
+        for query in re.findall(r"^\\copy \((.*)\) TO '[a-z-]+\.txt'$", statements, re.MULTILINE):
+            await connection.copy_from_query(query, output=written)
+    finally:
+        await connection.close()
+    # As the guide does it with sed.
+    return written.getvalue().decode().replace("\\\\", "\\")
+
+
+def test_the_statements_of_a_guide_write_what_its_provider_can_go_on_with(
+    shell: Shell, postgres_databases: PostgresDatabases
+) -> None:
+    file = shell.folder / "polis.ndjson"
+    with postgres_databases.empty() as url:
+        file.write_text(asyncio.run(exported(url, block("move-from-polis.md", "sql", "\\copy"))))
+    done = shell.run("import", "files", str(file))
+    # A directory that is pulled is not left out in silence.
+    assert done.code == 1
+    assert "directories: 1 created, 1 refused" in done.out
+    assert "no connector" in done.out
+    assert "users: 1 created, 1 refused" in done.out
+    headers = {"Authorization": "Bearer the-secret-of-a-directory"}
+    address = f"{shell.live.url}/api/scim/v2.0/7b1c9d3e-0001/Users/5d0f5d3e-0001"
+    person = httpx.get(address, headers=headers).json()
+    assert (person["userName"], person["title"]) == ("mira@moved.example", 'Planner "night" \\ ö')
+    assert person["meta"]["created"] == "2024-02-03T04:05:06.000Z"
+    assert [one["value"] for one in person["groups"]] == ["9b1deb4d-0001"]
 
 
 def _free_port() -> int:

@@ -285,10 +285,10 @@ async def test_the_map_tells_level_coverage_and_who_misses_what_is_required(
         "department_name": "built_in",
         "nick": "directory",
     }
-    assert shown["cost_pool"]["coverage"] == {"people": 3, "filled": 2, "ratio": 0.6667}
+    assert shown["cost_pool"]["coverage"] == {"people": 3, "examined": 3, "filled": 2, "ratio": 0.6667}
     assert (shown["cost_pool"]["missing"], shown["cost_pool"]["missing_examples"]) == (1, people[2:])
     assert (shown["nick"]["coverage"]["filled"], shown["nick"]["missing"]) == (1, None)
-    assert shown["email"]["coverage"] is None
+    assert shown["email"]["coverage"] == {"people": 3, "examined": 3, "filled": 1, "ratio": 0.3333}
     assert shown["department_name"]["sources"][0]["path"].endswith(":User.department")
     assert [person["nick"] for person in await custom(here)] == ["Mi", None, None]
 
@@ -355,6 +355,7 @@ async def test_a_preview_says_what_the_change_then_does(here: Api, people: list[
         ],
         "losing": {"people": 1, "examples": [lost]},
         "roles_changed": 0,
+        "person": None,
         "events": {"dsync.user.updated": 2},
     }
     assert [person["cost_pool"] for person in await custom(here)] == ["North", "South", None]

@@ -118,13 +118,9 @@ def group(id_: str, name: str) -> dict[str, object]:
     return {"type": "group", "id": id_, "directory_id": DIRECTORY, "resource": {"displayName": name}}
 
 
-def membership(group_id: str, *user_ids: str) -> dict[str, object]:
-    return {
-        "type": "membership",
-        "directory_id": DIRECTORY,
-        "group_id": group_id,
-        "user_ids": list(user_ids),
-    }
+def membership(group_id: str, *user_ids: str, groups: tuple[str, ...] = ()) -> dict[str, object]:
+    found: dict[str, object] = {"type": "membership", "directory_id": DIRECTORY, "group_id": group_id}
+    return found | {"user_ids": list(user_ids)} | ({"member_group_ids": list(groups)} if groups else {})
 
 
 EVERYTHING = (
@@ -198,6 +194,7 @@ def test_records_are_refused_one_by_one_with_the_reason(api: Api) -> None:
         (directory(id="d-2", organization_id="org_nobody"), "organization_missing"),
         (directory(id="d-2", provider="acme"), "provider_unknown"),
         (directory(id="d-2", provider="workday"), "type_unsupported"),
+        (directory(id="d-2", membership="all"), "membership_invalid"),
         (directory(id="d-2", external_key="Q7HD2MXV9"), "external_key_taken"),
         (organization(id="o-2", external_id="cust-7"), "external_id_already_used"),
         (organization(id="o-3", domains=[{"domain": "southwind.example"}]), "domain_already_exists"),
@@ -207,6 +204,46 @@ def test_records_are_refused_one_by_one_with_the_reason(api: Api) -> None:
     assert all(one["message"] for one in taken["results"])
     people = api.call("GET", f"/directory_users?directory={DIRECTORY}")["data"]
     assert [one["id"] for one in people] == [MIRA]
+
+
+def test_nested_groups_come_as_they_are_and_count_as_the_directory_says(api: Api) -> None:
+    events = len(api.events())
+    taken = api.take_in(
+        organization(),
+        directory(membership="effective", bearer_tokens=[{"token": OLD_TOKEN}]),
+        person(UUID_MIRA, "mira"),
+        group(UUID_GROUP, "Dispatch"),
+        group(GROUP, "Company"),
+        membership(UUID_GROUP, UUID_MIRA, groups=(GROUP,)),
+        membership(GROUP, groups=(UUID_GROUP, "g-unknown")),
+        {"type": "membership", "directory_id": DIRECTORY, "group_id": GROUP},
+    )
+    codes = [one["code"] for one in taken["results"]]
+    assert codes == [None] * 6 + ["member_unknown", "record_invalid"]
+    assert taken["import"]["counts"]["memberships"] == {"created": 3, "refused": 2}
+    # Inside of each other; whoever is in one of them is in both.
+    for group_id in (taken["results"][3]["id"], GROUP):
+        [mira] = api.call("GET", f"/directory_users?group={group_id}")["data"]
+        assert mira["id"] == taken["results"][2]["id"]
+    company = api.scim("GET", f"/Groups/{GROUP.rpartition('_')[2]}", base=f"/scim/v2/{DIRECTORY}").json()
+    assert [(one["value"], one["type"]) for one in company["members"]] == [(UUID_GROUP, "Group")]
+    again = api.take_in(membership(GROUP, groups=(UUID_GROUP,)), live=True)
+    assert [one["outcome"] for one in again["results"]] == ["unchanged"]
+    assert api.told_since(events) == []
+
+
+def test_whoever_is_not_shown_has_no_id_yet(api: Api) -> None:
+    """Where inactive people are deleted from the view, one who comes back is announced under a new id."""
+    inactive = person(UUID_MIRA, "mira")
+    inactive["resource"] = {"userName": "mira@southwind.example", "active": False}
+    taken = api.take_in(organization(), directory(bearer_tokens=[{"token": OLD_TOKEN}]), inactive)
+    assert [(one["outcome"], one["id"]) for one in taken["results"][2:]] == [("created", None)]
+    change = {"Operations": [{"op": "replace", "path": "active", "value": True}]}
+    base = f"/scim/v2/{DIRECTORY}"
+    assert api.scim("PATCH", f"/Users/{UUID_MIRA}", change, base=base).status_code == 200
+    [mira] = api.call("GET", f"/directory_users?directory={DIRECTORY}")["data"]
+    again = api.take_in(inactive, live=True)
+    assert [(one["outcome"], one["id"]) for one in again["results"]] == [("unchanged", mira["id"])]
 
 
 def test_ids_that_others_have_are_not_taken(api: Api) -> None:
@@ -318,6 +355,23 @@ def test_a_provider_goes_on_with_its_old_address_token_and_ids(api: Api) -> None
     assert (gone.status_code, UUID_ROHAN in gone.json()["detail"]) == (404, True)
 
 
+def test_ids_that_arrive_while_a_provider_writes_are_known_at_once(api: Api) -> None:
+    """A write is spared the look at its directory; it must not take the directory for what it was before."""
+    tenant = api.tenant
+    shown = {"base": f"/scim/v2/{tenant.directory_key}", "token": tenant.scim_token}
+    for name in ("early", "earlier"):
+        assert api.scim("POST", "/Users", {"userName": name}, **shown).status_code == 201
+    mira = person(UUID_MIRA, "mira", directory_id=tenant.directory_id)
+    [taken] = api.take_in(mira, live=True)["results"]
+    assert taken["outcome"] == "created"
+    change = {"Operations": [{"op": "replace", "path": "title", "value": "Planner"}]}
+    answers = [api.scim("PATCH", f"/Users/{UUID_MIRA}", change, **shown) for _ in range(2)]
+    # Nothing is refused for good: the provider is asked to come again, once.
+    assert [one.status_code for one in answers] == [503, 200]
+    assert answers[0].headers["retry-after"] == "1"
+    assert answers[1].json()["id"] == UUID_MIRA
+
+
 def test_the_app_sees_ids_of_our_form_that_a_repetition_does_not_change(api: Api) -> None:
     moved_in(api)
     listed = api.call("GET", "/directory_users?limit=10")["data"]
@@ -359,6 +413,31 @@ def test_a_path_is_led_to_a_directory_and_taken_away_again(api: Api) -> None:
     # What is no path of anybody is the API's to answer, which wants its own key.
     assert api.scim("GET", "/Users", **shown).status_code == 401
     assert api.send("POST", path, {"path": "/v1/scim/scim_directory_5s7"}).status_code == 201
+
+
+def test_a_path_speaks_the_version_that_its_beginning_says(api: Api) -> None:
+    """Below /scim/v1 and /scim/v1.1 it is 1.1, in errors as well; a `v1` elsewhere is none of SCIM."""
+    tenant = api.tenant
+    for number, (path, is_v1) in enumerate(
+        (
+            ("/scim/v1/old", True),
+            ("/scim/v1.1/old", True),
+            ("/v1/scim/old", False),
+            ("/scim/v2/old", False),
+            (f"/scim/v1.1/{tenant.directory_key}", True),
+        )
+    ):
+        if path.endswith("/old"):
+            api.call("POST", f"/directories/{tenant.directory_id}/scim_aliases", {"path": path})
+        shown = {"base": path, "token": tenant.scim_token}
+        made = api.scim("POST", "/Users", {"userName": f"p{number}"}, **shown)
+        core = "urn:scim:schemas:core:1.0" if is_v1 else "urn:ietf:params:scim:schemas:core:2.0:User"
+        assert (made.status_code, core in made.json()["schemas"]) == (201, True), path
+        form = "application/json" if is_v1 else "application/scim+json"
+        assert made.headers["content-type"].startswith(form)
+        unknown = api.scim("GET", "/Users/nobody", **shown)
+        assert (unknown.status_code, "Errors" in unknown.json()) == (404, is_v1)
+        assert api.scim("GET", "/Users", base=path, token="wrong").status_code == 401
 
 
 def test_a_path_that_cannot_be_led_is_refused(aside: Api) -> None:

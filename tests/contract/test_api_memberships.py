@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from syncline.core.commands import DeleteGroup
 from tests.support.api import Api, api
 
 NOBODY = "directory_user_01KA0YPX7B9D1F3H5K7M9Q1S3T"
@@ -80,6 +81,29 @@ async def test_a_membership_comes_with_its_evidence(here: Api) -> None:
     assert newest["data"] == [through]
     older = await here.get(f"/directory_users/{user}/memberships?after={newest['list_metadata']['after']}")
     assert older["data"] == [direct]
+
+
+async def test_memberships_as_of_a_time(here: Api) -> None:
+    """The call took no notice of `at` and answered what is so now."""
+    user, inside, company = await nested(here)
+    await here.world.rows()
+    joined = (await here.get(f"/directory_users/{user}/history"))["data"][0]
+    assert joined["kind"] == "joined"
+    group = await here.get(f"/directory_groups/{inside}")
+    await here.world.do(DeleteGroup(inside.removeprefix("directory_group_")))
+    then = {"object": "directory_membership", "group": group, "direct": None, "shown": True, "path": []}
+    path = f"/directory_users/{user}/memberships"
+    assert (await here.get(path))["data"] == []
+    assert (await here.get(f"{path}?at={joined['recorded_at']}"))["data"] == [then]
+    assert (await here.get(f"{path}?at={joined['recorded_at']}&after={inside}"))["data"] == []
+    assert (await here.get(f"{path}?at={joined['recorded_at']}&after={company}"))["data"] == [then]
+    for at, code in (
+        ("2030-01-01T00:00:00Z", "at_in_future"),
+        ("2001-01-01T00:00:00Z", "at_before_environment"),
+    ):
+        assert await here.refused(422, "GET", f"{path}?at={at}") == [code, "at_invalid"]
+    missing = f"/directory_users/{NOBODY}/memberships?at={joined['recorded_at']}"
+    assert await here.refused(404, "GET", missing) == ["entity_not_found"]
 
 
 async def test_what_is_wrong_about_a_call_is_named(here: Api) -> None:

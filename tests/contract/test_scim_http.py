@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import httpx
 import pytest
 
-from tests.support.live import Live, Tenant, eventually, serving
+from tests.support.live import Live, Tenant, eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,12 @@ class Scim:
         return [event["event"] for event in answer.json()["data"]]
 
 
+_NUMBERS = count(1)
+
+
 @pytest.fixture
-def scim(database_url: str) -> Iterator[Scim]:
-    with serving(database_url) as live:
-        yield Scim(live, live.tenant("scim"))
+def scim(shared_live: Live) -> Scim:
+    return Scim(shared_live, shared_live.tenant(f"scim {next(_NUMBERS)}"))
 
 
 def test_the_first_valid_request_activates_the_directory_once(scim: Scim) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import httpx
@@ -23,7 +24,7 @@ from workos.common.models import DsyncUserCreated, OrganizationDomainDataState
 from workos.organizations.models import OrganizationDomainData
 
 from syncline.testing.sink import WebhookSink
-from tests.support.live import Live, Tenant, eventually, serving
+from tests.support.live import Live, Tenant, eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,20 @@ def sdk(live: Live, key: str) -> WorkOSClient:
     return WorkOSClient(api_key=key, client_id="client_any", base_url=live.url)
 
 
+_NUMBERS = count(1)
+
+
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    with serving(database_url) as live:
-        tenant = live.tenant("sdk")
-        made = World(live, tenant, sdk(live, tenant.api_key))
-        people = [
-            made.scim("POST", "/Users", {"userName": f"user{n}@northwind.example", "externalId": f"E{n}"})
-            for n in range(3)
-        ]
-        for name in ("Dispatch", "Planning"):
-            made.scim("POST", "/Groups", {"displayName": name, "members": [{"value": people[0]["id"]}]})
-        yield made
+def world(shared_live: Live) -> World:
+    tenant = shared_live.tenant(f"sdk {next(_NUMBERS)}")
+    made = World(shared_live, tenant, sdk(shared_live, tenant.api_key))
+    people = [
+        made.scim("POST", "/Users", {"userName": f"user{n}@northwind.example", "externalId": f"E{n}"})
+        for n in range(3)
+    ]
+    for name in ("Dispatch", "Planning"):
+        made.scim("POST", "/Groups", {"displayName": name, "members": [{"value": people[0]["id"]}]})
+    return made
 
 
 def seen(events: Iterable[Any]) -> list[Any]:

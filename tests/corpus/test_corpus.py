@@ -6,7 +6,6 @@ The recordings and their player live outside the repository; `SYNCLINE_CORPUS` n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from syncline.core.model import InactiveUsers
 from syncline.services.container import Services
 from syncline.store import tables as t
 from tests.support.corpus import Player, load_player, options
-from tests.support.live import CAUSE, Live, Tenant, serving
+from tests.support.live import CAUSE, Live, Tenant
 
 pytestmark = pytest.mark.corpus
 _FOLDER = os.environ.get("SYNCLINE_CORPUS")
@@ -34,28 +33,21 @@ def player(corpus_dir: Path) -> Player:
     return load_player(corpus_dir)
 
 
-@pytest.fixture
-def live(database_url: str) -> Iterator[Live]:
-    with serving(database_url) as running:
-        yield running
-
-
-@pytest.mark.parametrize("policy", list(InactiveUsers))
 @pytest.mark.parametrize("name", FILES)
-def test_a_recording_passes_whole(
-    live: Live, player: Player, corpus_dir: Path, name: str, policy: InactiveUsers
-) -> None:
-    tenant = live.tenant("corpus", policy)
-    rows = player.play_file(corpus_dir / name, options(live, tenant, policy))
+def test_a_recording_passes_whole(shared_live: Live, player: Player, corpus_dir: Path, name: str) -> None:
+    """With inactive people kept; the next test plays it with them deleted, and checks the same."""
+    tenant = shared_live.tenant(f"corpus {name}", InactiveUsers.KEEP)
+    rows = player.play_file(corpus_dir / name, options(shared_live, tenant, InactiveUsers.KEEP))
     assert rows
     assert [row for row in rows if row["result"] != "pass"] == []
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_request_sent_twice_changes_nothing_the_second_time(
-    live: Live, player: Player, corpus_dir: Path, name: str
+    shared_live: Live, player: Player, corpus_dir: Path, name: str
 ) -> None:
-    tenant = live.tenant("twice")
+    live = shared_live
+    tenant = live.tenant(f"twice {name}")
     repeated = 0
     changed: list[str] = []
 
@@ -85,9 +77,10 @@ def test_a_request_sent_twice_changes_nothing_the_second_time(
 
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
 def test_two_directories_of_an_environment_do_not_disturb_each_other(
-    live: Live, corpus_dir: Path, pair: tuple[str, str]
+    shared_live: Live, corpus_dir: Path, pair: tuple[str, str]
 ) -> None:
-    one = live.tenant("parallel")
+    live = shared_live
+    one = live.tenant(f"parallel {pair}")
     other = second_directory(live, one)
 
     def play(tenant: Tenant, name: str) -> list[dict[str, Any]]:

@@ -154,7 +154,8 @@ def _real_ids(live: Live, tenant: Tenant) -> dict[str, str]:
         assert httpx.post(f"{base}/Groups", json=group, headers=headers).status_code == 201
         roster = {"users": [{"email": "mira@northwind.example", "job_title": "Trainee"}]}
         ids[examples.RECONCILIATION_ID] = made(f"/directories/{directory}/reconcile", roster)
-        named = {"key": "department_name", "sources": [{"path": "department", "transforms": ["trim"]}]}
+        source = {"path": "department", "transforms": ["trim"]}
+        named = {"key": "department_name", "required": True, "sources": [source]}
         ids[attribute_examples.ATTRIBUTE_ID] = made("/attributes", named)
         own = {"sources": {"email": ['emails[type eq "work"].value', "$email"]}}
         assert client.put(f"/directories/{directory}/attribute_map", json=own).status_code == 200

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.live import eventually
-from tests.support.processes import Process, run
+from tests.support.processes import Process, WholeProcess, run
 
 pytestmark = pytest.mark.e2e
 KEY = "sk_test_0123456789abcdefghijkl"
@@ -18,7 +18,7 @@ KEY = "sk_test_0123456789abcdefghijkl"
 def test_up_serves_and_stops_in_time(tmp_path: Path, empty_database_url: str, unused_port: int) -> None:
     url = f"http://127.0.0.1:{unused_port}"
     settings = {"database_url": empty_database_url, "port": str(unused_port), "api_key": KEY}
-    with Process(tmp_path, "up", **settings) as process:
+    with WholeProcess(tmp_path, "up", **settings) as process:
         process.await_ready(url)
         headers = {"Authorization": f"Bearer {KEY}"}
         assert httpx.get(f"{url}/directories", headers=headers).json()["data"] == []

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from syncline.store.migrate import current_revision, head_revision
+from tests.support import processes
+from tests.support.order import LONG, long_first
 from tests.support.waiting import wait_until, wait_until_sync
 
 
@@ -59,3 +63,32 @@ def test_waiting_without_a_loop_does_the_same() -> None:
     assert wait_until_sync(lambda: next(answers)) == 3
     with pytest.raises(AssertionError, match="in vain for: list"):
         wait_until_sync(list, deadline=0.01)
+
+
+def test_a_forked_command_ends_and_prints_as_one_that_starts_from_nothing(tmp_path: Path) -> None:
+    forked, whole = (command(tmp_path, "nonsense") for command in (processes.run, processes.run_whole))
+    assert forked.returncode == whole.returncode == 2
+    assert (forked.stdout, forked.stderr) == (whole.stdout, whole.stderr)
+    assert "No such command 'nonsense'" in forked.stderr
+
+
+@dataclass(frozen=True)
+class Item:
+    nodeid: str
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_each_process_begins_with_its_share_of_the_long_tests_and_none_is_lost(count: int) -> None:
+    short = [Item(f"tests/short.py::test[{n}]") for n in range(36)]
+    long = [Item(f"{path}::test[{n}]") for path in LONG[:3] for n in range(4)]
+    ordered = long_first([*short[:10], *long, *short[10:]], count)
+    assert sorted(item.nodeid for item in ordered) == sorted(item.nodeid for item in [*short, *long])
+    assert [item for item in ordered if item in short] == short
+    part = len(ordered) // count
+    for begun in range(0, part * count, part):
+        share = ordered[begun : begun + len(long) // count]
+        assert all(item in long for item in share)
+
+
+def test_every_file_of_long_tests_is_there() -> None:
+    assert [path for path in LONG if not (Path(__file__).parents[2] / path).is_file()] == []

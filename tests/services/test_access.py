@@ -289,7 +289,7 @@ async def test_what_is_tried_out_is_what_happens(here: World) -> None:
     expected = [
         [grant.role for grant in after.roles or ()]
         async for pairs in tried_out(here.kernel, directory, evaluation)
-        for _, after in pairs
+        for _, after, _ in pairs
     ]
     assert expected == [["member"], ["admin"]]
     seen = len(await here.types())

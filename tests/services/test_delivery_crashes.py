@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,30 +15,17 @@ from syncline.services.kernel import Kernel
 from tests.support.deliveries import QUICK, Stage, dispatching
 from tests.support.dispatcher_program import short_leased
 from tests.support.kernels import kernel, seed
+from tests.support.programs import ended, program
 from tests.support.receiver import Gate, Received, Receiver, Reply
 from tests.support.waiting import wait_until
 
 A, B, C = "directory_A", "directory_B", "directory_C"
-ROOT = Path(__file__).parents[2]
 
 
 async def dispatch_until_death(database_url: str, plan: str) -> int:
     """Run a dispatcher with a fault plan in a process of its own and return its exit status."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.dispatcher_program",
-        database_url,
-        plan,
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-    )
-    try:
-        return await asyncio.wait_for(process.wait(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with program("tests.support.dispatcher_program", database_url, plan) as running:
+        return await ended(running)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +146,9 @@ async def test_an_error_of_ours_in_a_turn_costs_a_pause_and_nothing_else(
     endpoint = await stage.endpoint(hooks.url())
     ids = await stage.emit(*[A] * 3)
     faults.install(faults.FaultPlan.parse("dispatch.after_send=fail@2"))
-    async with dispatching(stage.kernel, replace(QUICK, hold=timedelta(milliseconds=50))):
+    # Whatever the machine does meanwhile, the first event is not saved before the second one fails.
+    settings = replace(QUICK, hold=timedelta(milliseconds=50), save_seconds=1_000.0)
+    async with dispatching(stage.kernel, settings):
         await wait_until(lambda: stage.is_idle(endpoint))
     assert hooks.ids() == [ids[0], ids[1], *ids]
     assert stage.kernel.metrics.loop_errors.labels("dispatch turn")._value.get() == 1

@@ -28,6 +28,7 @@ from tests.support.waiting import wait_until
 CAUSE = Cause("request_test")
 ORG, DIRECTORY = "org_01KA0YPX7B9D1F3H5K7M9Q1S3T", "directory_01KA0YQ2C4E6G8J0M2P4R6T8V0"
 GROUP = "directory_group_01KA0YQ2C4E6G8J0M2P4R6T8V2"
+PULLED, STRANGE = "directory_01KA0YQ2C4E6G8J0M2P4R6T8V7", "directory_01KA0YQ2C4E6G8J0M2P4R6T8V8"
 _AT = {"created_at": "2024-04-03T04:05:06.007Z", "updated_at": "2024-04-03T04:05:06.007Z"}
 
 
@@ -53,6 +54,8 @@ class Old:
     url: str = ""
     people: list[dict[str, Any]] = field(default_factory=lambda: [_person(n) for n in range(250)])
     counted: int = 250
+    # Shows a directory that has to be pulled as well, and one of a type that nobody knows.
+    mixed: bool = False
     # Called with the path; what it returns is the answer instead of the real one.
     before: Callable[[str], web.Response | None] = lambda path: None
     asked: list[str] = field(default_factory=list)
@@ -73,7 +76,9 @@ class Old:
                     "metadata": size,
                     **_AT,
                 }
-                return [made]
+                pulled = made | {"id": PULLED, "external_key": "p1", "type": "gsuite directory"}
+                strange = made | {"id": STRANGE, "external_key": "p2", "type": "acme", "metadata": {}}
+                return [pulled, made, strange] if self.mixed else [made]
             case "/directory_groups":
                 return [{"id": GROUP, "directory_id": DIRECTORY, "name": "All", "idp_id": "All", **_AT}]
             case "/directory_users":
@@ -157,6 +162,30 @@ async def test_a_walk_goes_through_all_pages_and_fills_the_group(world: World) -
     assert (person.id, person.created_at) == (_person(7)["id"], _AT["created_at"])
     assert isinstance(person.groups, list)
     assert [group.id for group in person.groups] == [GROUP]
+
+
+async def test_directories_that_cannot_be_taken_in_are_reported_and_the_others_come(world: World) -> None:
+    world.old.mixed = True
+    done = await world.ended(await world.begin())
+    assert done.counts == {
+        "organizations": {"created": 1},
+        "directories": {"refused": 2, "created": 1},
+        "users": {"refused": 250, "created": 250},
+        "groups": {"refused": 1, "created": 1},
+        "memberships": {"created": 250},
+    }
+    assert await world.people() == 250
+    found = [(one["type"], one["id"], one["code"]) for one in done.problems]
+    assert found == [
+        ("directory", PULLED, "type_unsupported"),
+        ("directory", STRANGE, "provider_unknown"),
+        ("directory", PULLED, "directory_left_out"),
+        ("directory", STRANGE, "directory_left_out"),
+    ]
+    told = [one["message"] for one in done.problems]
+    assert "no connector" in told[0]
+    assert "pushed by SCIM" in told[0]
+    assert "people: 250, groups: 1" in told[2]
 
 
 async def test_a_walk_goes_on_from_the_page_at_which_its_process_died(world: World) -> None:

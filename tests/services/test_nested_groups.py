@@ -58,12 +58,12 @@ async def read(here: DirectoryWorld, user: str) -> list[str]:
 
 async def evidence(
     here: DirectoryWorld, user: str, page: PageRequest = ALL
-) -> list[tuple[str, bool, bool, list[str]]]:
+) -> list[tuple[str, bool | None, bool, list[str]]]:
     found = await here.services.memberships.list(here.environment, f"directory_user_{user}", page)
     return [told(one) for one in found.items]
 
 
-def told(one: wire.DirectoryMembership) -> tuple[str, bool, bool, list[str]]:
+def told(one: wire.DirectoryMembership) -> tuple[str, bool | None, bool, list[str]]:
     return one.group.name, one.direct, one.shown, [step.name for step in one.path]
 
 

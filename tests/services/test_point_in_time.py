@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection, select
 
 from syncline.core import wire
 from syncline.core.commands import DeleteGroup, PatchUser, ReplaceGroup
@@ -19,7 +20,8 @@ from syncline.core.scim.normalize import normalize_group
 from syncline.core.scim.patch import parse_operations
 from syncline.core.scim.schema import ResourceKind
 from syncline.services.product import UserQuery
-from syncline.store import log
+from syncline.services.retention import Retention
+from syncline.store import log, tables
 from tests.support.clocks import SlowClock
 from tests.support.directory_world import CAUSE, DirectoryWorld, directory_world
 from tests.support.kernels import seed
@@ -145,6 +147,50 @@ async def test_attributes_before_the_request_that_changed_them_and_ended_a_stay(
     assert (found.job_title, found.state) == ("Pilot", "active")
 
 
+async def test_what_a_departure_hides_is_known_without_older_events(here: Past) -> None:
+    """The event shows what the last request made of somebody; when it was the oldest, so did their past."""
+    ada = await here.world.user("ada", title="Pilot", externalId="E1")
+    ben = await here.world.user("ben", title="Pilot")
+    await here.world.group("Staff", [ada])
+    await here.seal()
+    then = here.passes()
+    await here.patch(ada, title="Planner", externalId="E2", active=False)
+    await here.world.set_active(ben, False)
+    await here.world.set_active(ada, True)
+    late = here.passes()
+    await here.patch(ada, title="Lead", active=False)
+    here.passes()
+    await here.forget(then)
+    found = await here.users(then)
+    assert [(user.job_title, user.idp_id, user.state) for user in found] == [
+        ("Pilot", "E1", "active"),
+        ("Pilot", ben, "active"),
+    ]
+    assert [held(user) for user in found] == [["Staff"], []]
+    assert [(user.job_title, user.idp_id) for user in await here.users(late)] == [("Planner", "E2")]
+    where = {"directory": here.world.place.directory.id}
+    assert await here.names(then, **where, idp_id="E1") == ["ada"]
+    assert await here.names(then, **where, idp_id="E2") == []
+
+
+async def test_an_erased_person_left_nothing_of_before_their_departure(here: Past) -> None:
+    ada = await here.world.user("ada", title="Pilot")
+    await here.seal()
+    then = here.passes()
+    await here.patch(ada, title="Planner", active=False)
+    here.passes()
+    assert (await here.user(ada, then)).job_title == "Pilot"
+    await here.world.services.erasures.erase(
+        here.world.environment, shown(ada), Cause("request_erase"), delete=True
+    )
+    kept = await here.world.services.kernel.database.read(
+        lambda connection: list(connection.execute(select(tables.past_people)))
+    )
+    assert kept == []
+    with pytest.raises(NotFound):
+        await here.user(ada, then)
+
+
 async def test_somebody_inactive_who_was_deleted_with_a_membership_at_once(database_url: str) -> None:
     """The deletion looked as if the provider had just called them inactive, and showed them active before."""
     async with past(database_url, InactiveUsers.KEEP) as here:
@@ -248,6 +294,25 @@ async def test_what_retention_has_removed_is_refused_and_the_rest_is_told(here: 
     assert refused.value.code == "at_out_of_retention"
     assert [error.code for error in refused.value.errors] == ["at_invalid"]
     assert await here.names(kept) == ["ada"]
+
+
+async def test_what_is_kept_beside_the_log_goes_when_events_do(here: Past) -> None:
+    ada = await here.world.user("ada", title="Pilot")
+    group = await here.world.group("Staff", [ada])
+    await here.world.do(DeleteGroup(group))
+    await here.patch(ada, title="Planner", active=False)
+    kernel = here.world.services.kernel
+
+    def kept(connection: Connection) -> list[int]:
+        beside = (tables.past_memberships, tables.past_people)
+        return [len(connection.execute(select(table)).all()) for table in beside]
+
+    assert await kernel.database.read(kept) == [1, 1]
+    await Retention(kernel).run_once()
+    assert await kernel.database.read(kept) == [1, 1]
+    here.clock.now += kernel.retention + timedelta(days=1)
+    await Retention(kernel).run_once()
+    assert await kernel.database.read(kept) == [0, 0]
 
 
 async def test_members_through_other_groups_where_the_directory_shows_them(here: Past) -> None:

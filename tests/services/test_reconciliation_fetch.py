@@ -13,7 +13,7 @@ from sqlalchemy import select
 from syncline.core import wire
 from syncline.core.errors import ValidationFailed
 from syncline.core.json import Json
-from syncline.services.reconciliation import Address
+from syncline.services.reconciliation_intake import Address
 from syncline.store import tables as t
 from tests.support.directory_world import CAUSE, DirectoryWorld, directory_world
 

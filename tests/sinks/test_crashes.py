@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections import Counter
 from pathlib import Path
 
 from syncline import faults
 from tests.support.deliveries import Stage
+from tests.support.programs import ended, program
 from tests.support.sink_program import short_leased
 from tests.support.sinks import caught_up, file_of, ids_in, make_sink, publishing
 
 A, B, C = (f"directory_01KA0YQ2C4E6G8J0M2P4R6T8V{letter}" for letter in "ABC")
-ROOT = Path(__file__).parents[2]
 
 
 async def publish_until_death(database_url: str, plan: str) -> int:
     """Run what a worker runs for sinks with a fault plan in a process of its own; return its exit status."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.sink_program",
-        database_url,
-        plan,
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-    )
-    try:
-        return await asyncio.wait_for(process.wait(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with program("tests.support.sink_program", database_url, plan) as running:
+        return await ended(running)
 
 
 async def test_a_worker_that_dies_before_its_cursor_is_written_repeats_that_batch_and_nothing_else(

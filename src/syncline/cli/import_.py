@@ -33,6 +33,8 @@ _POLL_SECONDS = 1.0
 _TRIES = 10
 _LONGEST_WAIT = 30.0
 _ENDS = ("complete", "failed", "canceled")
+# What is left alone on purpose; any other problem means that something is missing.
+_SKIPPED = ("directory_live", "deleted")
 
 
 @app.command("files")
@@ -233,6 +235,7 @@ def _end(found: dict[str, Any], output: Output) -> None:
     """Print an import and end with an exit code: 1 for one that failed or did not take everything in."""
     output.close()
     refused = sum(counts.get("refused", 0) for counts in found["counts"].values())
+    lost = any(problem["code"] not in _SKIPPED for problem in found["problems"])
     if output.as_json:
         output.record(found)
     else:
@@ -246,7 +249,7 @@ def _end(found: dict[str, Any], output: Output) -> None:
             output.line(f"  … and {len(found['problems']) - 50} more; --json shows them")
         if found["error"]:
             output.line(f"  {output.styled(found['error'])}")
-    if found["state"] == "failed" or refused:
+    if found["state"] == "failed" or refused or lost:
         raise typer.Exit(FAILED)
 
 

@@ -22,6 +22,7 @@ _LONGEST_LINE = 900 * 1024
 _CHUNK_BYTES = 700 * 1024
 _CHUNK = 200
 _MEMBERS = 500
+_MEMBER_LISTS = ("user_ids", "member_group_ids")
 
 Record = dict[str, Any]
 
@@ -110,7 +111,8 @@ def _rows(file: IO[str], path: Path, kind: str) -> Iterator[Record]:
                 continue
             # Rows of one group that follow each other are one record.
             if members is not None and _joins(members, record):
-                members["user_ids"] += record["user_ids"]
+                for name in _MEMBER_LISTS:
+                    members[name] += record[name]
                 continue
             if members is not None:
                 yield members
@@ -125,4 +127,4 @@ def _rows(file: IO[str], path: Path, kind: str) -> Iterator[Record]:
 
 def _joins(members: Record, record: Record) -> bool:
     same = all(members.get(name) == record.get(name) for name in ("directory_id", "group_id"))
-    return same and len(members["user_ids"]) < _MEMBERS
+    return same and sum(len(members[name]) for name in _MEMBER_LISTS) < _MEMBERS

@@ -20,6 +20,7 @@ from syncline.core.commands import (
     ReplaceGroup,
     ReplaceUser,
 )
+from syncline.core.deciding import distinct, growth, refuse_taken, sort_members
 from syncline.core.model import (
     ChangeSet,
     Document,
@@ -41,7 +42,7 @@ from syncline.core.scim.members import (
 from syncline.core.scim.patch import patch_group, patch_user
 from syncline.core.scim.resource import etag, replace_group, replace_user, same
 from syncline.core.text import index_key
-from syncline.core.working_set import Missing, Needs, WorkingSet, user_name_key
+from syncline.core.working_set import Missing, Needs, WorkingSet
 
 _MEMBERS_LOADED_AHEAD = 100
 
@@ -126,12 +127,12 @@ def shown(
 
 def _create_user(command: CreateUser, rows: WorkingSet, minting: Minting) -> tuple[Decision, ChangeSet]:
     document = command.incoming.document
-    _refuse_taken(rows, document, None)
+    refuse_taken(rows, document, None)
     record = UserRecord(
         id=minting.new_id(),
         directory_user_id=None,
         document=document,
-        raw=_distinct(command.incoming.raw, document),
+        raw=distinct(command.incoming.raw, document),
         version=1,
         created_at=minting.now,
         updated_at=minting.now,
@@ -166,11 +167,11 @@ def _update_user(
     _loaded_groups(rows, held)
     if same(before.document, document):
         return Decision(user=before, group_ids=group_ids, quirks=quirks), ChangeSet()
-    _refuse_taken(rows, document, before)
+    refuse_taken(rows, document, before)
     record = replace(
         before,
         document=document,
-        raw=_distinct(raw, document),
+        raw=distinct(raw, document),
         version=before.version + 1,
         updated_at=minting.now,
     )
@@ -199,14 +200,14 @@ def _create_group(command: CreateGroup, rows: WorkingSet, minting: Minting) -> t
     record = GroupRecord(
         id=minting.new_id(),
         document=command.incoming.document,
-        raw=_distinct(command.incoming.raw, command.incoming.document),
+        raw=distinct(command.incoming.raw, command.incoming.document),
         member_count=0,
         version=1,
         created_at=minting.now,
         updated_at=minting.now,
     )
-    _sort_members(rows, record.id, command.incoming.members or (), (), changes)
-    record = replace(record, member_count=_growth(changes))
+    sort_members(rows, record.id, command.incoming.members or (), (), changes)
+    record = replace(record, member_count=growth(changes))
     changes.group = GroupChange(None, record)
     decision = Decision(
         group=record, changed=True, parked=len(changes.pending_added), quirks=command.incoming.quirks
@@ -251,8 +252,8 @@ def _update_group(
     record = replace(
         before,
         document=before.document if kept else document,
-        raw=before.raw if kept else _distinct(raw, document),
-        member_count=before.member_count + _growth(changes),
+        raw=before.raw if kept else distinct(raw, document),
+        member_count=before.member_count + growth(changes),
         version=before.version + 1,
         updated_at=minting.now,
     )
@@ -280,29 +281,7 @@ def _change_members(
     if any(isinstance(step, RemoveMatching) for step in steps):
         _loaded_members(rows, present | named_ids(steps))
     delta = resolve(steps, present, lambda member_id: _member_entry(rows, member_id))
-    _sort_members(rows, group_id, delta.add, delta.remove, changes)
-
-
-def _sort_members(
-    rows: WorkingSet, group_id: str, add: Iterable[str], remove: Iterable[str], changes: ChangeSet
-) -> None:
-    """Sort member ids by what they are: people, groups of the directory, or not known yet (parked)."""
-    unknown = Needs()
-    targets = (
-        (add, changes.added, changes.edges_added, changes.pending_added),
-        (remove, changes.removed, changes.edges_removed, changes.pending_removed),
-    )
-    for ids, people, groups, pending in targets:
-        for member_id in ids:
-            try:
-                group = rows.is_group(member_id)
-            except Missing as missing:
-                unknown.update(missing.needs)
-                continue
-            target = people if group is False else groups if group else pending
-            target.append((group_id, member_id))
-    if unknown:
-        raise Missing(unknown)
+    sort_members(rows, group_id, delta.add, delta.remove, changes)
 
 
 def _member_entry(rows: WorkingSet, member_id: str) -> Document:
@@ -337,15 +316,6 @@ def _refuse_stale(version: int, if_match: ETags | None) -> None:
         raise errors.precondition_failed("the resource has changed since the given version was read")
 
 
-def _refuse_taken(rows: WorkingSet, document: Document, before: UserRecord | None) -> None:
-    key = index_key(str(document["userName"]))
-    if before is not None and user_name_key(before) == key:
-        return
-    holder = rows.holder(key)
-    if holder is not None and (before is None or holder != before.id):
-        raise errors.uniqueness(f"userName is already taken by the user with id {holder}")
-
-
 def _loaded_groups(rows: WorkingSet, group_ids: Iterable[str]) -> None:
     absent = {group_id for group_id in group_ids if group_id not in rows.groups}
     if absent:
@@ -362,12 +332,3 @@ def _loaded_members(rows: WorkingSet, ids: Iterable[str]) -> None:
             unknown.update(missing.needs)
     if unknown:
         raise Missing(unknown)
-
-
-def _growth(changes: ChangeSet) -> int:
-    return len(changes.added) + len(changes.edges_added) - len(changes.removed) - len(changes.edges_removed)
-
-
-def _distinct(raw: Document | None, document: Document) -> Document | None:
-    """Return the raw body only where it says something else than the document."""
-    return None if raw == document else raw

@@ -170,6 +170,8 @@ def _is_said(value: Json) -> bool:
 
 def _membership(kind: Kind, data: Body, *, of_user: bool) -> Change:
     other = embedded(data, "group" if of_user else "user") or {}
-    told: Json = {"id": other.get("id"), "name": other.get("name")}
+    # Not every provider sends names.
+    name = other.get("name") or other.get("username") or other.get("email")
+    told: Json = {"id": other.get("id"), "name": name}
     before, now = (None, told) if kind is Kind.JOINED else (told, None)
     return Change("groups" if of_user else "members", before, now)

@@ -39,6 +39,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "provider",
         "external_key",
         "inactive_users",
+        "membership",
         "token",
         "digest",
         "scim_alias",
@@ -46,7 +47,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "user": (*_IDENTITY, *_USER, *_NAME, "email", "phone", "active", "manager", *_ENTERPRISE),
     "group": (*_IDENTITY, "display_name", "external_id"),
-    "membership": ("directory_id", "group_id", "user_id"),
+    "membership": ("directory_id", "group_id", "user_id", "member_group_id"),
 }
 """The columns that a file of each kind may have; which of them are needed, the records say."""
 
@@ -103,8 +104,10 @@ def _group(cells: Row) -> dict[str, Any]:
 
 
 def _membership(cells: Row) -> dict[str, Any]:
-    found: dict[str, Any] = {name: value for name, value in cells.items() if name != "user_id"}
-    return found | {"user_ids": [cells["user_id"]] if "user_id" in cells else []}
+    found: dict[str, Any] = {name: cells[name] for name in ("directory_id", "group_id") if name in cells}
+    for name in ("user_id", "member_group_id"):
+        found[f"{name}s"] = [cells[name]] if name in cells else []
+    return found
 
 
 def _identity(cells: Row) -> dict[str, Any]:

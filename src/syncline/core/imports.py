@@ -83,6 +83,7 @@ class DirectoryRecord(
     external_key: str | None = None
     state: str = "linked"
     inactive_users: str | None = None
+    membership: str | None = None
     bearer_tokens: list[TokenRecord] = []
     scim_aliases: list[str] = []
     created_at: str | None = None
@@ -111,11 +112,17 @@ class GroupRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 class MembershipRecord(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="membership", tag_field="type"
 ):
-    """People who are in a group, by the ids that their records have."""
+    """People and groups that are in a group, by the ids that their records have."""
 
     directory_id: _Id
     group_id: _Id
-    user_ids: Annotated[list[_Id], Meta(min_length=1, max_length=MAX_MEMBERS)]
+    user_ids: Annotated[list[_Id], Meta(max_length=MAX_MEMBERS)] = []
+    member_group_ids: Annotated[list[_Id], Meta(max_length=MAX_MEMBERS)] = []
+
+    @property
+    def number(self) -> int:
+        """How many members the record names; one that is named twice is one."""
+        return len(set(self.user_ids)) + len(set(self.member_group_ids))
 
 
 Record: TypeAlias = OrganizationRecord | DirectoryRecord | UserRecord | GroupRecord | MembershipRecord
@@ -149,6 +156,13 @@ def read_record(value: Json) -> Record:
         found: Record = msgspec.convert(value, _RECORD)
     except msgspec.ValidationError as error:
         raise RecordRefused("record_invalid", f"The record cannot be read: {error}.") from None
+    if isinstance(found, MembershipRecord):
+        named = len(found.user_ids) + len(found.member_group_ids)
+        if not 0 < named <= MAX_MEMBERS:
+            raise RecordRefused(
+                "record_invalid",
+                f"user_ids and member_group_ids must name 1 to {MAX_MEMBERS} members together.",
+            )
     return found
 
 

@@ -88,6 +88,11 @@ class Directory:
         """The scope that covers this directory and nothing else."""
         return Scope(self.environment_id, self.id)
 
+    @property
+    def has_aliases(self) -> bool:
+        """Whether its provider knows some resources by ids of another service; else nobody asks for them."""
+        return self.settings.get(ALIASES_SETTING) is True
+
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
@@ -216,6 +221,9 @@ class GroupChange:
     after: GroupRecord
 
 
+ALIASES_SETTING = "resource_aliases"
+"""Where a directory's settings say that resources of it have ids of another service."""
+
 Pair = tuple[str, str]
 """(group id, member id), both SCIM ids."""
 
@@ -224,7 +232,9 @@ Pair = tuple[str, str]
 class ChangeSet:
     """Everything one command changes in one directory; what is empty is unchanged.
 
-    `evaluated` are the people beside `user` whose attributes or roles came out differently because of it.
+    `pending_added` are memberships of ids that are not known (parked). `aliases` are ids of another service,
+    with the resources that have them now. `evaluated` are the people beside `user` whose attributes or roles
+    came out differently because of it.
     `joined` and `left` are the effective memberships that began and ended, None where events speak of
     direct ones, which are `added` and `removed`; `held` are the groups of `user` then. `held_back` and
     `released` are roles (user id, role) that a floor keeps, or no longer has to. `reevaluate`: more people
@@ -240,6 +250,7 @@ class ChangeSet:
     edges_removed: list[Pair] = field(default_factory=list)
     pending_added: list[Pair] = field(default_factory=list)
     pending_removed: list[Pair] = field(default_factory=list)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     evaluated: list[UserChange] = field(default_factory=list)
     joined: list[Pair] | None = None
     left: list[Pair] | None = None
@@ -259,6 +270,7 @@ class ChangeSet:
             or self.edges_removed
             or self.pending_added
             or self.pending_removed
+            or self.aliases
         )
 
 

@@ -273,11 +273,11 @@ class MembershipStep(Wire, frozen=True, kw_only=True):
 
 
 class DirectoryMembership(Wire, frozen=True, kw_only=True):
-    """A person's membership of a group, and what it follows from."""
+    """A person's membership of a group, and what it follows from, which is not known of the past."""
 
     object: Literal["directory_membership"] = "directory_membership"
     group: DirectoryGroup
-    direct: bool
+    direct: bool | None
     shown: bool
     path: Sequence[MembershipStep]
 

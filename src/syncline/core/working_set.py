@@ -30,6 +30,10 @@ class Needs:
     managers: set[str] = field(default_factory=set)
     # Slugs of roles of which the holders are counted.
     holders: set[str] = field(default_factory=set)
+    # Member ids of which the parked memberships are needed.
+    waiting: set[str] = field(default_factory=set)
+    # Ids of another service, or of resources that may have one.
+    aliases: set[str] = field(default_factory=set)
     # The id of the directory, where every edge between its groups is needed.
     graph: set[str] = field(default_factory=set)
 
@@ -66,6 +70,11 @@ class WorkingSet:
         self.holders: dict[str, Holders] = {}
         # Counting goes on up to here: no more can lose a role before it is counted again.
         self.most_holders = 1 << 40
+        # Groups in which a member id is parked, by the key of the id.
+        self.waiting: dict[str, set[str]] = {}
+        # Resources by ids of another service, and which resources have one.
+        self.aliases: dict[str, str | None] = {}
+        self.known_as: dict[str, str | None] = {}
         # Groups with those that contain them; None until loaded.
         self.graph: dict[str, set[str]] | None = None
 
@@ -82,6 +91,8 @@ class WorkingSet:
             user_groups=needs.user_groups - self.user_groups.keys(),
             managers=needs.managers - self.managers.keys(),
             holders=needs.holders - self.holders.keys(),
+            waiting={id_ for id_ in needs.waiting if waiting_key(id_) not in self.waiting},
+            aliases=needs.aliases - (self.aliases.keys() & self.known_as.keys()),
             graph=needs.graph if self.graph is None else set(),
         )
 
@@ -141,8 +152,31 @@ class WorkingSet:
             raise Missing(Needs(user_groups={user_id}))
         return self.user_groups[user_id]
 
+    def waiting_for(self, member_id: str) -> set[str]:
+        """Return the groups in which an id is parked."""
+        key = waiting_key(member_id)
+        if key not in self.waiting:
+            raise Missing(Needs(waiting={member_id}))
+        return self.waiting[key]
+
+    def resource_of(self, alias: str) -> str | None:
+        """Return the resource that has this id of another service."""
+        if alias not in self.aliases:
+            raise Missing(Needs(aliases={alias}))
+        return self.aliases[alias]
+
+    def alias_of(self, resource_id: str) -> str | None:
+        """Return the id of another service that a resource has."""
+        if resource_id not in self.known_as:
+            raise Missing(Needs(aliases={resource_id}))
+        return self.known_as[resource_id]
+
     def manager(self, named: str) -> UserRecord | None:
         """Return the live user whom a manager's id names, a SCIM id before one of the provider's own."""
+        aliased = self.aliases.get(named)
+        person = self.user(aliased) if aliased is not None else None
+        if person is not None:
+            return person
         if named not in self.managers:
             raise Missing(Needs(managers={named}))
         found = self.managers[named]
@@ -180,16 +214,20 @@ class WorkingSet:
             left = self._put_group(changes.group.after)
         changed_group = changes.group.after.id if changes.group is not None else None
         changed_user = changes.user.after.id if changes.user is not None else None
+        for pair in changes.pending_removed:
+            self._set_waiting(pair, False)
         for pairs, present in (
             (changes.removed, False),
             (changes.edges_removed, False),
-            (changes.pending_removed, False),
             (changes.added, True),
             (changes.edges_added, True),
-            (changes.pending_added, True),
         ):
             for pair in pairs:
                 self._set_pair(pair, present)
+        for pair in changes.pending_added:
+            self._set_waiting(pair, True)
+        for alias, resource_id in changes.aliases.items():
+            self.aliases[alias], self.known_as[resource_id] = resource_id, alias
         shown = (*(changes.joined or ()), *(changes.left or ()))
         touched = left | {user_id for _, user_id in (*changes.added, *changes.removed, *shown)}
         touched.discard(changed_user or "")
@@ -272,6 +310,16 @@ class WorkingSet:
             if collection is not None:
                 (collection.add if present else collection.discard)(item)
 
+    def _set_waiting(self, pair: Pair, present: bool) -> None:
+        """Park a member of a group, or do so no longer: it is named there, and nobody is in it."""
+        group_id, member_id = pair
+        self.pairs[pair] = present
+        everyone = self.all_members.get(group_id)
+        waiting = self.waiting.get(waiting_key(member_id))
+        for collection, item in ((everyone, member_id), (waiting, group_id)):
+            if collection is not None:
+                (collection.add if present else collection.discard)(item)
+
     def _member_known(self, member_id: str) -> bool:
         return (
             self.users.get(member_id) is not None
@@ -281,6 +329,11 @@ class WorkingSet:
 
     def _pair_known(self, pair: Pair) -> bool:
         return pair in self.pairs or pair[0] in self.all_members
+
+
+def waiting_key(member_id: str) -> str:
+    """Return the key under which a member id is parked."""
+    return index_key(member_id, folded=False)
 
 
 def user_name_key(record: UserRecord) -> str:

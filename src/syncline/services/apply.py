@@ -81,17 +81,19 @@ class Writer:
         members: bool = True,
         labels: bool = False,
         token: str | None = None,
+        aliased: bool | None = None,
     ) -> Applied:
         """Carry out one command and return once it is committed.
 
         `members`, `labels`: whether the caller wants the members in a group's view, and their names. `token`:
-        the digest of a bearer token that has to be live in the directory when the command is decided. Raises
-        `ScimError` for a refused command, `Overloaded` when the queue is full and `DatabaseUnavailable` when
-        nothing was promised.
+        the digest of a bearer token that has to be live in the directory when the command is decided.
+        `aliased`: whether ids of another service were exchanged in the command, None for one that comes from
+        ourselves. Raises `ScimError` for a refused command, `Overloaded` when the queue is full and
+        `DatabaseUnavailable` when nothing was promised.
         """
         lane = self._lanes[crc32(scope.directory_id.encode()) % len(self._lanes)]
         # The batch goes on when the caller is gone: only its answer is lost.
-        outcome = await asyncio.shield(lane.enqueue(Request(scope, command, cause, token)))
+        outcome = await asyncio.shield(lane.enqueue(Request(scope, command, cause, token, aliased)))
         if isinstance(outcome, ScimError):
             raise outcome
         if outcome.decision.group is not None:

@@ -6,18 +6,18 @@ Coverage is counted over what is stored with people, so it lags behind a map who
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from syncline.core.attribute_definitions import DefinedAttribute
 from syncline.core.attribute_map import AttributeKind, AttributeType
-from syncline.core.attribute_paths import is_blank
 from syncline.core.attribute_sources import Level, Problems, layered, read_sources, source_body
 from syncline.core.errors import NotFound
 from syncline.core.json import Json
-from syncline.core.model import Cause, Directory, Scope
+from syncline.core.model import Cause, Directory
 from syncline.core.predefined import STANDARD
 from syncline.obs.logging import get_logger
 from syncline.providers.registry import profile_of
+from syncline.services.attribute_coverage import Coverage, CoverageCount, coverage_of
 from syncline.services.evaluations import reissue
 from syncline.services.kernel import Kernel
 from syncline.services.tokens import locked, present
@@ -25,13 +25,11 @@ from syncline.store import attributes as store
 from syncline.store import evaluations as evaluation_store
 from syncline.store import reevaluations
 from syncline.store.attributes import MapVersion as MapVersion
-from syncline.store.attributes import Outcome, SourceBody
+from syncline.store.attributes import SourceBody
 from syncline.store.database import Connection
 from syncline.store.reevaluations import Reevaluation as Reevaluation
 from syncline.store.types import from_ms, to_ms
 
-_BATCH = 2_000
-_EXAMPLES = 10
 _VERSIONS = 100
 _logger = get_logger(__name__)
 
@@ -39,26 +37,14 @@ Sources = dict[str, list[SourceBody]]
 """Sources by the key of their attribute."""
 
 
-@dataclass(slots=True)
-class Coverage:
-    """How many people have a value; `without` are some of those who have none, by directory user id."""
-
-    people: int = 0
-    filled: int = 0
-    without: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class MappedAttribute:
-    """An attribute of one directory, and where it comes from.
-
-    `coverage` is None for standard attributes that the map says nothing of: they are not stored.
-    """
+    """An attribute of one directory, where it comes from, and how many people have it."""
 
     attribute: DefinedAttribute
     level: Level
     sources: Sequence[SourceBody]
-    coverage: Coverage | None
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +74,10 @@ class AttributeMaps:
             return directory, version, _levels(directory, defined, own)
 
         directory, version, attributes = await self._kernel.database.read(work)
-        stored = {one.attribute.key: Coverage() for one in attributes if _is_stored(one)}
-        await self._count(directory.scope, stored)
-        shown = [
-            MappedAttribute(one.attribute, one.level, one.sources, stored.get(one.attribute.key))
-            for one in attributes
-        ]
-        return DirectoryMap(directory.id, version, shown)
+        stored = {one.attribute.key: one.coverage for one in attributes if _is_stored(one)}
+        derived = {one.attribute.key: one.coverage for one in attributes if not _is_stored(one)}
+        await CoverageCount(self._kernel).fill(directory.scope, stored, derived)
+        return DirectoryMap(directory.id, version, attributes)
 
     async def replace(
         self, environment_id: str, directory_id: str, sources: Json, cause: Cause
@@ -105,7 +88,12 @@ class AttributeMaps:
         """
 
         def work(connection: Connection) -> None:
-            self._write(connection, environment_id, directory_id, sources, cause)
+            evaluation_store.lock(connection, environment_id)
+            directory = locked(connection, environment_id, directory_id)
+            problems = Problems()
+            own = read_own(sources, definitions_of(connection, environment_id), problems)
+            problems.refuse()
+            self._put(connection, directory, own, cause)
 
         await self._kernel.commit(environment_id, work)
         _logger.info("attribute_map.updated", directory_id=directory_id, cause=cause.id)
@@ -123,16 +111,19 @@ class AttributeMaps:
     async def restore(
         self, environment_id: str, directory_id: str, version: str, cause: Cause
     ) -> DirectoryMap:
-        """Make the sources of an older version the newest one. Raises `NotFound` and `ValidationFailed`."""
+        """Make the sources of an older version the newest one. Raises `NotFound`.
+
+        Sources of attributes that are gone come along, and mean nothing until they are defined anew.
+        """
         number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
 
         def work(connection: Connection) -> None:
+            evaluation_store.lock(connection, environment_id)
             directory = locked(connection, environment_id, directory_id)
             found = store.map_version(connection, directory.scope, number)
             if found is None:
                 raise NotFound("Attribute map version", version)
-            sources: dict[str, Json] = {key: list(value) for key, value in found.sources.items()}
-            self._write(connection, environment_id, directory_id, sources, cause)
+            self._put(connection, directory, dict(found.sources), cause)
 
         await self._kernel.commit(environment_id, work)
         _logger.info("attribute_map.restored", directory_id=directory_id, version=number, cause=cause.id)
@@ -147,42 +138,14 @@ class AttributeMaps:
 
         return await self._kernel.database.read(work)
 
-    def _write(
-        self, connection: Connection, environment_id: str, directory_id: str, sources: Json, cause: Cause
-    ) -> None:
-        evaluation_store.lock(connection, environment_id)
-        directory = locked(connection, environment_id, directory_id)
-        problems = Problems()
-        own = read_own(sources, definitions_of(connection, environment_id), problems)
-        problems.refuse()
+    def _put(self, connection: Connection, directory: Directory, own: Sources, cause: Cause) -> None:
         newest = store.newest_map(connection, directory.scope)
         if own == (dict(newest.sources) if newest is not None else {}):
             return
         version = newest.version + 1 if newest is not None else 1
         now = from_ms(to_ms(self._kernel.clock()))
         store.add_map(connection, directory.scope, MapVersion(version, own, cause, now))
-        reissue(self._kernel, connection, environment_id, cause, [directory.id])
-
-    async def _count(self, scope: Scope, counted: Mapping[str, Coverage]) -> None:
-        """Count over everybody in the product view, some at a time."""
-        after = ""
-        while counted:
-
-            def work(connection: Connection, after: str = after) -> list[Outcome]:
-                return store.outcomes(connection, scope, after, _BATCH)
-
-            found = await self._kernel.database.read(work)
-            for _, shown_id, mapped in found:
-                held = {} if mapped is None else {**mapped.standard, **mapped.custom}
-                for key, coverage in counted.items():
-                    coverage.people += 1
-                    if not is_blank(held.get(key)):
-                        coverage.filled += 1
-                    elif len(coverage.without) < _EXAMPLES:
-                        coverage.without.append(shown_id)
-            if len(found) < _BATCH:
-                return
-            after = found[-1][0]
+        reissue(self._kernel, connection, directory.environment_id, cause, [directory.id])
 
 
 def definitions_of(connection: Connection, environment_id: str) -> dict[str, DefinedAttribute]:
@@ -220,7 +183,8 @@ def _levels(
         level, sources = layered(
             attribute.rule(), own.get(attribute.key, ()), provided.get(attribute.key, ())
         )
-        found.append(MappedAttribute(attribute, level, sources, None))
+        paths = [path for source in sources if isinstance(path := source.get("path"), str)]
+        found.append(MappedAttribute(attribute, level, sources, coverage_of(attribute.key, paths)))
     return found
 
 

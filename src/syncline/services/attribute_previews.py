@@ -18,6 +18,7 @@ from syncline.core.model import Directory, UserRecord
 from syncline.services.attribute_maps import definitions_of, read_own
 from syncline.services.evaluations import Proposal, composed, tried_out
 from syncline.services.kernel import Kernel
+from syncline.services.role_person import PersonOutcome, outcome_of, person_named, slugs
 from syncline.services.tokens import present
 from syncline.store.database import Connection
 
@@ -48,7 +49,7 @@ class Preview:
     """What would happen; `changed` people get a `dsync.user.updated` each.
 
     `losing` counts people who lose a value, `lost` are examples of it. `roles` counts people whose roles come
-    out differently because their attributes do, floors aside.
+    out differently because their attributes do, floors aside. `person` is who was named, None for nobody.
     """
 
     total: int = 0
@@ -58,12 +59,13 @@ class Preview:
     examples: list[Difference] = field(default_factory=list)
     losing: int = 0
     lost: list[Difference] = field(default_factory=list)
+    person: PersonOutcome | None = None
 
     def add(self, before: UserRecord, after: UserRecord) -> None:
         """Count one person."""
         self.total += 1
         changes = attribute_changes(before, after)
-        has_other_roles = _slugs(before) != _slugs(after)
+        has_other_roles = slugs(before.roles) != slugs(after.roles)
         self.roles += has_other_roles
         self.changed += bool(changes) or has_other_roles
         is_losing = False
@@ -95,15 +97,16 @@ class AttributePreviews:
         *,
         sources: Json = None,
         definitions: Mapping[str, AttributeInput | None] | None = None,
+        person: str | None = None,
     ) -> Preview:
         """Return what a change would do to the people of a directory.
 
         `sources` are the directory's own, whole, None for those there are. `definitions` are attributes of
-        the environment by key: what would be said about them, None for one that would be deleted. Raises
-        `NotFound` and `ValidationFailed`.
+        the environment by key: what would be said about them, None for one that would be deleted. `person`
+        is somebody whose roles are looked at, by id or address. Raises `NotFound` and `ValidationFailed`.
         """
 
-        def work(connection: Connection) -> tuple[Directory, Evaluation | None]:
+        def work(connection: Connection) -> tuple[Directory, Evaluation | None, str | None]:
             directory = present(connection, environment_id, directory_id)
             known = definitions_of(connection, environment_id)
             problems = Problems()
@@ -112,18 +115,17 @@ class AttributePreviews:
             own = None if sources is None else read_own(sources, left, problems)
             problems.refuse()
             bodies = {key: None if one is None else one.body() for key, one in proposed.items()}
-            return directory, composed(connection, directory, Proposal(bodies, own))
+            named = person_named(connection, directory, person)
+            return directory, composed(connection, directory, Proposal(bodies, own)), named
 
-        directory, evaluation = await self._kernel.database.read(work)
+        directory, evaluation, named = await self._kernel.database.read(work)
         found = Preview()
-        async for pairs in tried_out(self._kernel, directory, evaluation):
-            for before, after in pairs:
+        async for people in tried_out(self._kernel, directory, evaluation):
+            for before, after, _ in people:
                 found.add(before, after)
+                if before.id == named:
+                    found.person = outcome_of(directory, before, after)
         return found
-
-
-def _slugs(record: UserRecord) -> list[str]:
-    return [grant.role for grant in record.roles or ()]
 
 
 def _proposed(

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from syncline import faults
+from syncline.core.claims import claim_after
 from syncline.core.commands import Decision
 from syncline.core.decide import Minting
+from syncline.core.departures import changed_leaving
 from syncline.core.evaluation import Evaluation
 from syncline.core.events import ChangeEvents
 from syncline.core.import_commands import AnyCommand
@@ -21,6 +23,7 @@ from syncline.core.scim.resource import GroupRef, UserView, group_label
 from syncline.core.settle import settle, settle_needs
 from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.services.kernel import Kernel
+from syncline.services.resource_aliases import add_aliases
 from syncline.services.sealing import event_ids
 from syncline.store import at_once, held_changes, log, reevaluations
 from syncline.store.at_once import Known
@@ -30,18 +33,22 @@ from syncline.store.scim_reads import user_view
 from syncline.store.working_loads import load_needs, lock_directories
 from syncline.store.working_rows import Dirty, flush
 
+_RETRY_AFTER = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One command in a batch: whose it is, and why it came.
 
     `token` is the digest of the bearer token it came with, None if nobody needs to look at that any more.
+    `aliased`: whether ids of another service were exchanged in it, None if that is no question.
     """
 
     scope: Scope
     command: AnyCommand
     cause: Cause
     token: str | None = None
+    aliased: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +154,37 @@ class _Batch:
             return errors.unauthorized()
         if request.token is not None and not self._is_live(request.token):
             return errors.unauthorized()
+        if request.aliased is False and rows.directory.has_aliases:
+            # An import was faster: what the command calls unknown may have a resource by now.
+            return errors.unavailable(_RETRY_AFTER)
         try:
             decision, changes = self._decide(request.command, rows)
         except ScimError as refusal:
             return refusal
         if changes:
             self._take(rows, decision, changes, request.cause)
+            decision = self._claim(request, rows, decision, changes)
         return Done(decision, changes, _user_view(rows, decision))
+
+    def _claim(self, request: Request, rows: WorkingSet, decision: Decision, changes: ChangeSet) -> Decision:
+        """Let memberships begin that waited for what a command made, and return where that leaves it."""
+        while True:
+            try:
+                following = claim_after(request.command, changes, rows)
+                break
+            except Missing as missing:
+                load_needs(self._connection, rows, missing.needs)
+        if following is None:
+            return decision
+        claimed, begun = self._decide(following, rows)
+        if not begun:
+            return decision
+        self._take(rows, claimed, begun, request.cause)
+        user = None if decision.user is None else rows.users.get(decision.user.id)
+        group = None if decision.group is None else rows.groups.get(decision.group.id)
+        held = decision.group_ids if user is None else tuple(sorted(rows.groups_of(user.id)))
+        waits = decision.parked - len(begun.pending_removed) if decision.parked else 0
+        return replace(decision, user=user, group=group, group_ids=held, parked=waits)
 
     def _is_live(self, token: str) -> bool:
         if token not in self._live:
@@ -166,6 +197,8 @@ class _Batch:
         for directory_id, rows in sorted(self.rows.items()):
             dirty = self.dirty[directory_id]
             flush(self._connection, rows, dirty, self.now)
+            if dirty.aliases:
+                add_aliases(self._connection, rows.directory.scope, dirty.aliases)
             settle_floors(self._kernel, self._connection, rows, dirty, self.now)
 
     def _decide(self, command: AnyCommand, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
@@ -190,6 +223,7 @@ class _Batch:
         if decision.silent:
             return
         is_raw = self._kernel.evaluations.shows_raw(self._connection, rows.directory)
+        self.dirty[rows.directory.id].past_people += changed_leaving(rows.directory, changes.user, raw=is_raw)
         drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self.now, raw=is_raw).of(
             changes, decision.group_ids
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from syncline.services.api_keys import ApiKeys
 from syncline.services.apply import Writer
+from syncline.services.attribute_gaps import AttributeGaps
 from syncline.services.attribute_maps import AttributeMaps
 from syncline.services.attribute_previews import AttributePreviews
 from syncline.services.attributes import Attributes
@@ -70,6 +71,7 @@ class Services:
         self.explain = Explain(kernel)
         self.memberships = Memberships(kernel)
         self.attributes = Attributes(kernel)
+        self.attribute_gaps = AttributeGaps(kernel)
         self.attribute_maps = AttributeMaps(kernel)
         self.attribute_previews = AttributePreviews(kernel)
         self.observed_attributes = ObservedAttributes(kernel)

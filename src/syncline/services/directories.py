@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from syncline.core import wire
 from syncline.core.decide import Minting, shown
+from syncline.core.departures import changed_leaving
 from syncline.core.errors import FieldError, NotFound, ValidationFailed
 from syncline.core.evaluation import Evaluation
 from syncline.core.events import ChangeEvents, DirectoryDeleted, draft
@@ -304,6 +305,7 @@ def _apply_policy_to(
             continue
         changes = _settled(connection, UserChange(before, after), rows, evaluation)
         dirty.add(changes, rows.apply(changes, minting.now), cause)
+        dirty.past_people += changed_leaving(directory, changes.user, raw=is_raw)
         inbox.extend(log.inbox_rows(events.of(changes, sorted(rows.groups_of(user_id))), cause))
     flush(connection, rows, dirty, minting.now)
     settle_floors(kernel, connection, rows, dirty, minting.now)
@@ -337,7 +339,8 @@ def _check(name: str | None, type_: str | None, inactive: str | None, membership
     if type_ is not None and DIRECTORY_TYPES[type_] not in BUILT_METHODS:
         raise ValidationFailed(
             [FieldError("type", "type_unsupported")],
-            "Directories of this type are not supported yet.",
+            "Directories of this type are pulled, and Syncline has no connector for it yet. Where people can "
+            "be pushed by SCIM, choose a type that is.",
             code="type_unsupported",
         )
 

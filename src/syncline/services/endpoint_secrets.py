@@ -10,6 +10,7 @@ from syncline.core.model import Cause
 from syncline.core.signing import MAX_SIGNATURES, SECRET_PREFIX, new_endpoint_secret
 from syncline.core.wire import WebhookEndpoint
 from syncline.obs.logging import get_logger
+from syncline.services.delivery_changes import let_turns_notice
 from syncline.services.delivery_request import secret_place
 from syncline.services.endpoint_shapes import MILLISECOND, now_of, required, shown, url_key
 from syncline.services.kernel import Kernel
@@ -85,6 +86,7 @@ class EndpointSecrets:
 
         endpoint = await self._kernel.database.write(work)
         _logger.info("endpoint.secret_rotated", endpoint_id=endpoint_id, cause=cause.id)
+        await let_turns_notice()
         return shown(endpoint, text)
 
     async def end_overlap(self, environment_id: str, endpoint_id: str, cause: Cause) -> WebhookEndpoint:
@@ -105,6 +107,7 @@ class EndpointSecrets:
 
         endpoint, newest = await self._kernel.database.write(work)
         _logger.info("endpoint.overlap_ended", endpoint_id=endpoint_id, cause=cause.id)
+        await let_turns_notice()
         return shown(endpoint, masked(newest))
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from syncline.core.evaluation import Evaluation, read_evaluation
 from syncline.core.json import Json
 from syncline.core.model import Cause, Directory, Document, UserRecord
 from syncline.core.predefined import STANDARD
+from syncline.core.roles import HeldGroup
 from syncline.providers.registry import profile_of
+from syncline.services.held_groups import held_groups
 from syncline.services.kernel import Kernel
 from syncline.services.reevaluation import evaluated_people
 from syncline.store import evaluations as store
@@ -85,28 +88,43 @@ def composed(connection: Connection, directory: Directory, proposal: Proposal) -
     return None if body is None else read_evaluation("proposal", body)
 
 
+class Tried(NamedTuple):
+    """A person as stored and as an evaluation would leave them, and the groups that count for them.
+
+    `groups` is empty unless it was asked for.
+    """
+
+    before: UserRecord
+    after: UserRecord
+    groups: Sequence[HeldGroup]
+
+
 async def tried_out(
-    kernel: Kernel, directory: Directory, evaluation: Evaluation | None
-) -> AsyncIterator[list[tuple[UserRecord, UserRecord]]]:
+    kernel: Kernel, directory: Directory, evaluation: Evaluation | None, *, groups: bool = False
+) -> AsyncIterator[list[Tried]]:
     """Walk over everybody in the product view of a directory, in batches, in id order.
 
-    Each pair is the person as stored and as the evaluation would leave them, floors aside; both are equal
-    where nothing changes. Reads only.
+    Floors are left aside; before and after are equal where nothing changes. Reads only. `groups`: whether
+    the groups of people are wanted as well.
     """
     cursor = ""
     now = kernel.clock()
     while True:
         after = cursor
 
-        def work(connection: Connection, after: str = after) -> list[tuple[UserRecord, UserRecord]]:
+        def work(connection: Connection, after: str = after) -> list[Tried]:
             people = reevaluations.people(connection, directory.scope, after, _BATCH)
-            return evaluated_people(connection, directory, evaluation, people, now)
+            held: Mapping[str, Sequence[HeldGroup]] = {}
+            if groups:
+                held = held_groups(connection, directory, [person.id for person in people])
+            pairs = evaluated_people(connection, directory, evaluation, people, now, held if groups else None)
+            return [Tried(before, then, held.get(before.id, ())) for before, then in pairs]
 
-        pairs = await kernel.database.read(work)
-        yield [pair for pair in pairs if pair[0].directory_user_id is not None]
-        if len(pairs) < _BATCH:
+        found = await kernel.database.read(work)
+        yield [one for one in found if one.before.directory_user_id is not None]
+        if len(found) < _BATCH:
             return
-        cursor = pairs[-1][0].id
+        cursor = found[-1].before.id
 
 
 def _id_of(text: str) -> str:

@@ -26,7 +26,9 @@ from syncline.core.model import (
     EnvironmentId,
     EventDraft,
     InactiveUsers,
+    Membership,
 )
+from syncline.providers import generic
 from syncline.providers.registry import BUILT_METHODS, DIRECTORY_TYPES
 from syncline.services.directories import MAX_NAME
 from syncline.services.domains import checked_name, drafts_of, new_domain, shown
@@ -125,7 +127,6 @@ class ImportOwners:
         self, environment_id: str, record: DirectoryRecord, announced: bool, live: bool, cause: Cause
     ) -> Made:
         """Make a directory, unless it is there, and let its tokens and addresses lead to it."""
-        _check(record)
         if record.state == "deleting":
             raise RecordRefused("directory_deleting", "The directory is being deleted at its source.")
         _check(record)
@@ -181,6 +182,7 @@ class ImportOwners:
             # Whatever else it was there, here it waits for its provider.
             state=DirectoryState.LINKED if linked else DirectoryState.VALIDATING,
             inactive_users=InactiveUsers(policy),
+            membership=Membership(record.membership or Membership.DIRECT),
             settings={},
             created_at=created_at,
             updated_at=self._kernel.clock(),
@@ -239,15 +241,24 @@ class ImportOwners:
 
 def _check(record: DirectoryRecord) -> None:
     if record.provider not in DIRECTORY_TYPES:
-        raise RecordRefused("provider_unknown", f"There is no provider '{record.provider[:60]}'.")
+        raise RecordRefused(
+            "provider_unknown",
+            f"There is no directory type '{record.provider[:60]}'. For a provider that pushes by SCIM, give "
+            f"'{generic.PROFILE.type}'.",
+        )
     if DIRECTORY_TYPES[record.provider] not in BUILT_METHODS:
         raise RecordRefused(
-            "type_unsupported", f"Directories of the type '{record.provider}' are not supported yet."
+            "type_unsupported",
+            f"Directories of the type '{record.provider}' are pulled, and Syncline has no connector for it "
+            "yet. Leave the directory where it is and import it once there is one, or have its people pushed "
+            "by SCIM into a new directory.",
         )
     if not 0 < len(record.name.strip()) <= MAX_NAME:
         raise RecordRefused("name_invalid", f"name must have 1 to {MAX_NAME} characters.")
     if record.inactive_users is not None and record.inactive_users not in list(InactiveUsers):
         raise RecordRefused("inactive_users_invalid", "inactive_users must be `delete` or `keep`.")
+    if record.membership is not None and record.membership not in list(Membership):
+        raise RecordRefused("membership_invalid", "membership must be `direct` or `effective`.")
     if record.external_key is not None and _KEY.fullmatch(record.external_key) is None:
         raise RecordRefused("external_key_invalid", "external_key may hold letters, digits and - only.")
 

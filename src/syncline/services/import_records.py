@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from syncline.core.errors import Overloaded, SynclineError
-from syncline.core.ids import Prefix, bare
-from syncline.core.import_commands import ImportCommand, ImportGroup, ImportMembers, ImportUser
+from syncline.core.ids import Prefix
+from syncline.core.import_commands import ImportCommand, ImportGroup, ImportUser
 from syncline.core.imports import (
     DirectoryRecord,
     GroupRecord,
@@ -34,9 +34,10 @@ from syncline.core.model import Cause, Directory, Scope
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.normalize import normalize_group, normalize_user
 from syncline.services.apply import Writer
+from syncline.services.import_members import ImportMemberships
 from syncline.services.import_owners import ImportOwners
+from syncline.services.import_results import RecordResult, deleted, in_use, refused, result_of
 from syncline.services.kernel import Kernel
-from syncline.services.resource_aliases import add_aliases
 from syncline.store import directories
 from syncline.store import imports as store
 from syncline.store import scim_aliases as aliases
@@ -44,13 +45,6 @@ from syncline.store.database import Connection, UniqueViolation
 
 _AT_ONCE = 100
 _PREFIXES = {UserRecord: Prefix.DIRECTORY_USER, GroupRecord: Prefix.DIRECTORY_GROUP}
-_TYPES = {
-    OrganizationRecord: "organization",
-    DirectoryRecord: "directory",
-    UserRecord: "user",
-    GroupRecord: "group",
-    MembershipRecord: "membership",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +55,6 @@ class ImportOptions:
     live: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RecordResult:
-    """What became of a record: its id in the source, ours, and why it was not taken in, if so.
-
-    `number` is how many things it was: the people of a membership, else 1; `created` how many are new.
-    `directory_id` is the one in the source, for what belongs to one.
-    """
-
-    type: str
-    source_id: str
-    outcome: Outcome
-    id: str | None = None
-    code: str | None = None
-    message: str | None = None
-    number: int = 1
-    created: int = 0
-    directory_id: str | None = None
-
-
 class ImportRecords:
     """Writes records; people, groups and memberships by the one writer, all else by itself."""
 
@@ -87,6 +62,7 @@ class ImportRecords:
         self._kernel = kernel
         self._writer = writer
         self._owners = ImportOwners(kernel)
+        self._memberships = ImportMemberships(kernel, writer)
 
     async def take_in(
         self, environment_id: str, values: Sequence[Json], options: ImportOptions, cause: Cause
@@ -124,15 +100,17 @@ class ImportRecords:
                     environment_id, record, announced, options.live, cause
                 )
         except RecordRefused as refusal:
-            return _refused(record, refusal)
+            return refused(record, refusal)
         except Overloaded:
             raise
         except SynclineError as error:
-            return _refused(record, RecordRefused(error.code, error.message))
+            return refused(record, RecordRefused(error.code, error.message))
         except UniqueViolation:
-            return _refused(record, RecordRefused("id_taken", "Something else has this id already."))
+            return refused(record, RecordRefused("id_taken", "Something else has this id already."))
         outcome, id_ = made
-        result = _result(record, outcome, id_)
+        result = result_of(record, outcome, id_)
+        if outcome is Outcome.SKIPPED:
+            return deleted(record)
         return result if notes is None else replace(result, code=notes.code, message=notes.message)
 
     async def _of_directory(
@@ -149,12 +127,12 @@ class ImportRecords:
         directory, live = await self._kernel.database.read(work)
         if directory is None:
             missing = RecordRefused("directory_missing", "The directory is not there; import it first.")
-            return [_refused(record, missing) for record in records]
+            return [refused(record, missing) for record in records]
         if live and not options.live:
-            return [_live(record) for record in records]
+            return [in_use(record) for record in records]
         if isinstance(first, MembershipRecord):
             return [
-                await self._members(directory, record, options, cause)
+                await self._memberships.take_in(directory, record, options.announced, cause)
                 for record in records
                 if isinstance(record, MembershipRecord)
             ]
@@ -180,7 +158,6 @@ class ImportRecords:
         for start in range(0, len(prepared), _AT_ONCE):
             part = prepared[start : start + _AT_ONCE]
             results += await asyncio.gather(*(self._settle(directory, known, one, cause) for one in part))
-        await self._name(directory.scope, prepared, results)
         return results
 
     async def _settle(
@@ -190,62 +167,16 @@ class ImportRecords:
             return one
         return known.verdict(directory, one) or await self._submit(directory.scope, one, cause)
 
-    async def _name(
-        self, scope: Scope, prepared: Sequence[_Wanted | RecordResult], results: Sequence[RecordResult]
-    ) -> None:
-        """Let providers find what is there by the ids that they have."""
-        settled = (Outcome.CREATED, Outcome.UNCHANGED)
-        named = {
-            one.ids.alias: one.ids.resource_id
-            for one, result in zip(prepared, results, strict=True)
-            if isinstance(one, _Wanted) and one.ids.alias is not None and result.outcome in settled
-        }
-        if named:
-            await self._kernel.database.write(lambda connection: add_aliases(connection, scope, named))
-
     async def _submit(self, scope: Scope, one: _Wanted, cause: Cause) -> RecordResult:
         try:
             applied = await self._writer.submit(scope, one.command, cause, members=False)
         except ScimError as refusal:
             wrong = RecordRefused(refusal.scim_type or str(refusal.status), refusal.detail)
-            return _refused(one.record, wrong)
-        made = applied.decision.changed
-        return _result(one.record, Outcome.CREATED if made else Outcome.UNCHANGED, one.ids.product_id)
-
-    async def _members(
-        self, directory: Directory, record: MembershipRecord, options: ImportOptions, cause: Cause
-    ) -> RecordResult:
-        group = bare(own_id(Prefix.DIRECTORY_GROUP, record.group_id, within=directory.id))
-        scope = directory.scope
-
-        def work(connection: Connection) -> tuple[bool, list[str], set[str]]:
-            found = _found_people(connection, directory, record.user_ids)
-            present = aliases.present(connection, scope, [group])
-            held = store.members_among(connection, scope, group, found)
-            return present.get(group, False), found, held
-
-        there, people, held = await self._kernel.database.read(work)
-        total = len(record.user_ids)
-        if not there:
-            gone = RecordRefused("group_missing", "The group is not there.")
-            return replace(_refused(record, gone), number=total)
-        wanted = [id_ for id_ in people if id_ not in held]
-        if wanted:
-            command = ImportMembers(group, tuple(wanted), options.announced)
-            try:
-                await self._writer.submit(scope, command, cause, members=False)
-            except ScimError as refusal:
-                return replace(
-                    _refused(record, RecordRefused(str(refusal.status), refusal.detail)), number=total
-                )
-        outcome = Outcome.CREATED if wanted else Outcome.UNCHANGED
-        result = replace(
-            _result(record, outcome, f"directory_group_{group}"), number=total, created=len(wanted)
-        )
-        if len(people) < total:
-            lost = f"{total - len(people)} of {total} people are not in the directory."
-            return replace(result, code="member_unknown", message=lost)
-        return result
+            return refused(one.record, wrong)
+        made, person = applied.decision.changed, applied.decision.user
+        # Whoever has no place in the product view gets another id on their return.
+        shown = one.ids.product_id if person is None else person.directory_user_id
+        return result_of(one.record, Outcome.CREATED if made else Outcome.UNCHANGED, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +191,7 @@ class _Known:
     """What the database holds of the ids of some records."""
 
     present: Mapping[str, bool]
+    shown: Mapping[str, str | None]
     people: Mapping[str, tuple[str, str]]
     elsewhere: frozenset[str]
     aliases: Mapping[str, str]
@@ -271,16 +203,18 @@ class _Known:
         if (holder is not None and holder != (directory.id, ids.resource_id)) or (
             ids.resource_id in self.elsewhere
         ):
-            return _refused(record, RecordRefused("id_taken", "Something else has this id already."))
+            return refused(record, RecordRefused("id_taken", "Something else has this id already."))
         if ids.alias is not None and self.aliases.get(ids.alias, ids.resource_id) != ids.resource_id:
-            return _refused(record, RecordRefused("scim_id_taken", "Another resource has this scim_id."))
+            return refused(record, RecordRefused("scim_id_taken", "Another resource has this scim_id."))
         live = self.present.get(ids.resource_id)
         if live is None:
             return None
         if live:
-            return _result(record, Outcome.UNCHANGED, ids.product_id)
-        gone = "It was deleted here after it had been imported."
-        return replace(_result(record, Outcome.SKIPPED, None), code="deleted", message=gone)
+            # Whoever has no id of another service yet gets the one that the provider knows.
+            is_named = ids.alias is None or ids.alias in self.aliases
+            shown = self.shown.get(ids.resource_id, ids.product_id)
+            return result_of(record, Outcome.UNCHANGED, shown) if is_named else None
+        return deleted(record)
 
 
 def _known(connection: Connection, directory: Directory, wanted: Sequence[_Wanted]) -> _Known:
@@ -289,24 +223,11 @@ def _known(connection: Connection, directory: Directory, wanted: Sequence[_Wante
     groups = [one.ids.resource_id for one in wanted if isinstance(one.record, GroupRecord)]
     return _Known(
         present=aliases.present(connection, scope, resources),
+        shown=store.shown_ids(connection, scope, resources),
         people=store.people_by_id(connection, [one.product_id for one in ids]),
         elsewhere=frozenset(store.groups_elsewhere(connection, scope, groups)) if groups else frozenset(),
         aliases=aliases.resources_of(connection, scope, [one.alias for one in ids if one.alias]),
     )
-
-
-def _found_people(connection: Connection, directory: Directory, user_ids: Sequence[str]) -> list[str]:
-    """Return the SCIM ids of live people of the directory, by the ids that their records had."""
-    scope = directory.scope
-    own = {old: own_id(Prefix.DIRECTORY_USER, old, within=directory.id) for old in user_ids}
-    people = store.people_by_id(connection, list(own.values()))
-    known = aliases.resources_of(connection, scope, user_ids)
-    found: list[str] = []
-    for old, product_id in own.items():
-        home, resource = people.get(product_id, (None, None))
-        found.append(resource if resource and home == directory.id else known.get(old, bare(product_id)))
-    live = aliases.present(connection, scope, found)
-    return [id_ for id_ in dict.fromkeys(found) if live.get(id_)]
 
 
 def _prepared(
@@ -323,15 +244,16 @@ def _prepared(
                 normalize_user(record.resource),
                 created_at,
                 options.announced,
+                ids.alias,
             )
         else:
             command = ImportGroup(
-                ids.resource_id, normalize_group(record.resource), created_at, options.announced
+                ids.resource_id, normalize_group(record.resource), created_at, options.announced, ids.alias
             )
     except RecordRefused as refusal:
-        return _refused(record, refusal)
+        return refused(record, refusal)
     except ScimError as error:
-        return _refused(record, RecordRefused(error.scim_type or "invalidValue", error.detail))
+        return refused(record, RecordRefused(error.scim_type or "invalidValue", error.detail))
     return _Wanted(record, ids, command)
 
 
@@ -354,29 +276,3 @@ def _run_key(one: Record | RecordResult) -> tuple[str, str]:
     if isinstance(one, UserRecord | GroupRecord | MembershipRecord):
         return type(one).__name__, one.directory_id
     return type(one).__name__, ""
-
-
-def _result(record: Record, outcome: Outcome, id_: str | None) -> RecordResult:
-    source_id = record.group_id if isinstance(record, MembershipRecord) else record.id
-    number = len(record.user_ids) if isinstance(record, MembershipRecord) else 1
-    created = number if outcome is Outcome.CREATED else 0
-    return RecordResult(
-        _TYPES[type(record)],
-        source_id,
-        outcome,
-        id_,
-        number=number,
-        created=created,
-        directory_id=None
-        if isinstance(record, OrganizationRecord | DirectoryRecord)
-        else record.directory_id,
-    )
-
-
-def _refused(record: Record, refusal: RecordRefused) -> RecordResult:
-    return replace(_result(record, Outcome.REFUSED, None), code=refusal.code, message=refusal.message)
-
-
-def _live(record: Record) -> RecordResult:
-    in_use = "Its provider pushes into the directory already; say `live` to add to it all the same."
-    return replace(_result(record, Outcome.SKIPPED, None), code="directory_live", message=in_use)

@@ -19,13 +19,15 @@ from syncline import faults
 from syncline.core import import_workos as shapes
 from syncline.core.errors import Overloaded
 from syncline.core.ids import Prefix
-from syncline.core.imports import own_id
+from syncline.core.imports import Outcome, own_id
 from syncline.core.json import Json
 from syncline.core.model import Cause
 from syncline.net.workos_source import Query, SourceBusy, SourceRefused, WorkosSource
 from syncline.obs.logging import get_logger
 from syncline.services.import_counts import MAX_PROBLEMS, counted
-from syncline.services.import_records import ImportOptions, ImportRecords, RecordResult
+from syncline.services.import_managers import evaluate_again, noted
+from syncline.services.import_records import ImportOptions, ImportRecords
+from syncline.services.import_results import RecordResult
 from syncline.services.kernel import Kernel
 from syncline.store import directories
 from syncline.store import imports as store
@@ -145,12 +147,12 @@ class Walk:
             found = page["data"][0]
             following = {}
         following["directory"] = found["id"]
+        people, groups = _sizes(found)
         if await self._is_here(found["id"]):
-            size = (found.get("metadata") or {}).get("users") or {}
-            expected = sum(int(number) for number in size.values()) if size else None
-            following |= {"stage": "users", "after": None, "read": 0, "expected": expected}
+            following |= {"stage": "users", "after": None, "read": 0, "expected": people}
         else:
             following |= {"stage": "directory"}
+            results += _left_out(found["id"], people, groups)
         await self._save(following, results)
 
     async def _users(self, source: WorkosSource) -> None:
@@ -240,7 +242,8 @@ class Walk:
             held = store.by_id(connection, self._current.id, lock=True)
             if held.state is not ImportState.RUNNING:
                 raise _Stopped
-            moved = replace(counted(held, results), progress=held.progress | following, error=None)
+            moved = noted(counted(held, results), results)
+            moved = replace(moved, progress=moved.progress | following, error=None)
             moved = store.counted(moved, {}, list(extra), MAX_PROBLEMS)
             store.save(connection, moved, lease_until=database_now(connection) + self._hold)
             return moved
@@ -276,10 +279,36 @@ class Walk:
             settled = replace(held, state=state, error=error, finished_at=now if is_end else None)
             if state is ImportState.COMPLETE:
                 settled = replace(settled, sealed=None)
+                evaluate_again(self._kernel, connection, settled)
             due = None if is_end else now + (wait or timedelta())
             store.save(connection, settled, next_due_at=due, lease_until=None)
 
         await self._kernel.database.write(work)
+
+
+def _sizes(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return how many people and groups the source counts in a directory, None where it does not say."""
+    sizes = found.get("metadata") or {}
+    people, groups = sizes.get("users") or {}, sizes.get("groups")
+    counted = sum(int(number) for number in people.values()) if people else None
+    return counted, int(groups) if groups is not None else None
+
+
+def _left_out(directory_id: str, people: int | None, groups: int | None) -> list[RecordResult]:
+    """Return what becomes of those in a directory that is not taken in: they are left out, and told of."""
+    told = "Its people and groups were left out, because the directory itself was not taken in"
+    sizes = [f"{kind}: {number}" for kind, number in (("people", people), ("groups", groups)) if number]
+    message = f"{told} ({', '.join(sizes)})." if sizes else f"{told}."
+    of_users = RecordResult(
+        "user",
+        directory_id,
+        Outcome.REFUSED,
+        code="directory_left_out",
+        message=message,
+        number=people or 0,
+        directory_id=directory_id,
+    )
+    return [of_users, replace(of_users, type="group", number=groups or 0)]
 
 
 def _shaped(read: Callable[[Mapping[str, Any]], T], found: Sequence[Mapping[str, Any]]) -> list[T]:

@@ -17,7 +17,9 @@ from syncline.net.policy import AddressRefused
 from syncline.obs.logging import get_logger
 from syncline.services.apply import Writer
 from syncline.services.import_counts import counted
-from syncline.services.import_records import ImportOptions, ImportRecords, RecordResult
+from syncline.services.import_managers import evaluate_again, noted
+from syncline.services.import_records import ImportOptions, ImportRecords
+from syncline.services.import_results import RecordResult
 from syncline.services.import_walk import Walk, begin
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import SealBroken, place
@@ -139,7 +141,8 @@ class Imports:
         def work(connection: Connection) -> Import:
             held = _required(connection, environment_id, import_id, lock=True)
             after = max(int(held.progress.get("next_record", 1)), first + len(values))
-            saved = replace(counted(held, fresh), progress={"next_record": after})
+            saved = noted(counted(held, fresh), results)
+            saved = replace(saved, progress=saved.progress | {"next_record": after})
             store.save(connection, saved)
             return saved
 
@@ -246,6 +249,7 @@ class Imports:
             _refuse_unless(held, *ends_from)
             ended = replace(held, state=state, sealed=None, finished_at=database_now(connection))
             store.save(connection, ended, next_due_at=None, lease_until=None)
+            evaluate_again(self._kernel, connection, ended)
             return ended
 
         ended = await self._kernel.database.write(work)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from syncline.core import wire
 from syncline.core.errors import NotFound
-from syncline.core.events import group_body
+from syncline.core.events import group_body, user_body
 from syncline.core.ids import Prefix, is_id
 from syncline.core.model import Directory, GroupRecord, Membership
 from syncline.core.nesting import Graph, path
 from syncline.core.paging import Page, PageRequest
 from syncline.services.kernel import Kernel
+from syncline.services.point_in_time import PointInTime, check_moment, part
 from syncline.services.product import of_scim
 from syncline.store import nested_groups as nested
 from syncline.store import product_reads as store
@@ -25,13 +27,17 @@ class Memberships:
         self._kernel = kernel
 
     async def list(
-        self, environment_id: str, directory_user_id: str, page: PageRequest
+        self, environment_id: str, directory_user_id: str, page: PageRequest, at: datetime | None = None
     ) -> Page[wire.DirectoryMembership]:
         """Return every effective membership of a person, by group id, whatever the directory shows.
 
-        Raises `NotFound` for the person, `ValidationFailed` for a cursor that is no id of a group.
+        With a moment, those that the directory showed then: what these followed from is not kept. Raises
+        `NotFound` for the person, `ValidationFailed` for a cursor that is no id of a group and for a moment
+        of which the log does not tell.
         """
         page = page.of(Prefix.DIRECTORY_GROUP)
+        if at is not None:
+            return await self._then(environment_id, directory_user_id, page, at)
 
         def work(connection: Connection) -> Page[wire.DirectoryMembership]:
             found = None
@@ -58,6 +64,22 @@ class Memberships:
             )
 
         return await self._kernel.database.read(work)
+
+    async def _then(
+        self, environment_id: str, directory_user_id: str, page: PageRequest, at: datetime
+    ) -> Page[wire.DirectoryMembership]:
+        now = self._kernel.clock()
+
+        def work(connection: Connection) -> Page[wire.DirectoryMembership]:
+            check_moment(connection, environment_id, at, now, self._kernel.retention)
+            person = PointInTime(connection, environment_id, at, user_body).user(directory_user_id)
+            held = sorted(person.groups or (), key=lambda group: group.id)
+            found = page.read(lambda span: part(held, span, lambda group: group.id), lambda group: group.id)
+            return found.map(
+                lambda group: wire.DirectoryMembership(group=group, direct=None, shown=True, path=[])
+            )
+
+        return await self._kernel.database.snapshot(work)
 
 
 def _with_evidence(

@@ -49,7 +49,7 @@ class ObservedAttributes:
 
         scope, people = await self._kernel.database.read(begin)
         schema = ObservedSchema()
-        for offset, length in _stretches(people, self._most, self._stretch):
+        for offset, length in stretches(people, self._most, self._stretch):
             await self._look(scope, schema, offset, length)
         return Observed(directory_id, people, schema.people, schema.is_cut, schema.paths())
 
@@ -74,7 +74,7 @@ class ObservedAttributes:
             length -= limit
 
 
-def _stretches(people: int, most: int, length: int) -> Iterator[tuple[int, int]]:
+def stretches(people: int, most: int, length: int) -> Iterator[tuple[int, int]]:
     """Yield offset and length of what is looked at: everybody, or stretches that are spread evenly."""
     if people <= most:
         yield 0, most

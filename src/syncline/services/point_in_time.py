@@ -22,8 +22,8 @@ from syncline.core.ids import Prefix, bare, is_id, make_id
 from syncline.core.model import Directory, GroupRecord, Membership, Scope, UserRecord
 from syncline.core.paging import Span
 from syncline.core.text import index_key
-from syncline.store import environments, log, product_reads
-from syncline.store import history as store
+from syncline.store import environments, log, past, product_reads
+from syncline.store import point_in_time as store
 from syncline.store.database import Connection
 from syncline.store.history import Told
 from syncline.store.product_reads import ShownGroup, ShownUser, UserFilter
@@ -125,11 +125,11 @@ class PointInTime:
 
     def users(self, wanted: Wanted, span: Span) -> list[wire.DirectoryUser]:
         """Return people of a span of ids with their groups, in its order."""
-        past = self._past_members(wanted.group)
+        members = self._past_members(wanted.group)
 
         def candidates(left: Span) -> list[list[str]]:
             now = [str(record.directory_user_id) for record, _ in self._users_now(wanted, left)]
-            return [now, store.changed_people(self._connection, self._cut, left), _in_span(past, left)]
+            return [now, self._users_then(wanted, left), _in_span(members, left)]
 
         found: list[wire.DirectoryUser] = []
         for ids in _walk(span, candidates, _SEARCHED_AT_ONCE if wanted.is_search else _AT_ONCE):
@@ -146,8 +146,8 @@ class PointInTime:
             now = product_reads.groups(
                 self._connection, self._environment, _of_scim(left), directory=self._directory
             )
-            changed = store.changed_groups(self._connection, self._cut, left)
-            return [[record.directory_group_id for record, _ in now], changed]
+            deleted = store.groups_deleted(self._connection, self._cut, left)
+            return [[record.directory_group_id for record, _ in now], deleted]
 
         found: list[wire.DirectoryGroup] = []
         for ids in _walk(span, candidates, _AT_ONCE):
@@ -175,10 +175,17 @@ class PointInTime:
         )
         return product_reads.users(self._connection, self._environment, asked, span)
 
+    def _users_then(self, wanted: Wanted, span: Span) -> list[str]:
+        """Return whom the same question does not find any more, though it may have then."""
+        if wanted.group is not None:
+            return store.members_who_left(self._connection, self._cut, span, wanted.group.id)
+        asked = store.people_who_changed if wanted.is_search else store.people_who_left
+        return asked(self._connection, self._cut, span)
+
     def _past_members(self, group: wire.DirectoryGroup | None) -> list[str]:
         if group is None:
             return []
-        members = store.past_members(self._connection, self._cut, group.directory_id, bare(group.id))
+        members = past.past_members(self._connection, self._cut, group.directory_id, bare(group.id))
         return sorted(members)
 
     def _people(self, ids: Sequence[str], wanted: Wanted) -> dict[str, wire.DirectoryUser]:
@@ -240,29 +247,19 @@ class PointInTime:
         return {id_: body for id_, body in bodies.items() if body["directory_id"] in live}
 
     def _settle_people(self, bodies: dict[str, Body], firsts: Mapping[str, Told]) -> None:
-        """Find out when people had changed last; and what they were like, where their next event hides it."""
-        hidden = {id_ for id_ in bodies if id_ in firsts and _was_hidden(firsts[id_])}
-        unsettled = [
-            id_ for id_, body in bodies.items() if id_ in hidden or str(body["updated_at"]) > self._at
-        ]
+        """Put in what people were like who changed as they left; and find out when all had changed last."""
+        directories = {str(body["directory_id"]) for body in bodies.values()}
+        left = [id_ for id_ in bodies if id_ in firsts and firsts[id_].type == history.USER_DELETED]
+        for id_, before in past.people_before(self._connection, self._cut, directories, left).items():
+            bodies[id_] = _decode(before)
+        unsettled = [id_ for id_, body in bodies.items() if str(body["updated_at"]) > self._at]
         if not unsettled:
             return
         lasts = store.last_about_people(self._connection, self._cut, unsettled)
-        directories = {str(bodies[id_]["directory_id"]) for id_ in unsettled}
-        ends = store.last_ends(self._connection, self._cut, directories, unsettled)
+        ends = past.last_ends(self._connection, self._cut, directories, unsettled)
         for id_ in unsettled:
-            last = lasts.get(id_)
-            seen = last or self._seen_first(firsts[id_], id_) if id_ in hidden else None
-            told = None if seen is None else history.embedded(_decode(seen.body), "user")
-            if told is not None and not history.is_erased(told):
-                bodies[id_] = history.after(told)
             end = wire.iso(ends[id_]) if id_ in ends else None
-            _set_time(bodies[id_], self._at, [_updated(last, "user"), end])
-
-    def _seen_first(self, left: Told, id_: str) -> Told | None:
-        """Return a membership event that came before the request by which a person left, if there is one."""
-        seen = store.first_about_people(self._connection, self._cut, [id_]).get(id_)
-        return seen if seen is not None and seen.cause != left.cause else None
+            _set_time(bodies[id_], self._at, [_updated(lasts.get(id_), "user"), end])
 
     def _groups_of(
         self, bodies: Mapping[str, Body], memberships: Mapping[str, set[str]]
@@ -282,7 +279,7 @@ class PointInTime:
         for record, _ in present:
             id_ = str(record.directory_user_id)
             held[id_] = {group.directory_group_id for group in groups[record.id]}
-        for id_, group_id in store.past_groups(self._connection, self._cut, directories, list(bodies)):
+        for id_, group_id in past.past_groups(self._connection, self._cut, directories, list(bodies)):
             held[id_].add(make_id(Prefix.DIRECTORY_GROUP, group_id))
         for (id_, group), type_ in moves.items():
             (held[id_].add if type_ == history.LEFT else held[id_].discard)(group)
@@ -292,12 +289,6 @@ class PointInTime:
 def _before(first: Told) -> Body | None:
     return history.before_first(
         first.type, _decode(first.body), wire.iso(first.recorded_at), by_provider=first.actor is None
-    )
-
-
-def _was_hidden(first: Told) -> bool:
-    return first.type == history.USER_DELETED and history.was_hidden(
-        first.type, _decode(first.body), wire.iso(first.recorded_at), first.actor is None
     )
 
 

@@ -7,9 +7,9 @@ crash somebody goes on behind the last batch, and whoever lost the claim writes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from syncline import faults
@@ -19,16 +19,18 @@ from syncline.core.reconcile import (
     Drift,
     Finding,
     compare,
-    departed,
-    email_key,
     finding_id,
-    id_key,
-    idp_key,
-    matched_by,
 )
-from syncline.core.rosters import RosterRow
-from syncline.core.text import index_key
 from syncline.services.kernel import Kernel
+from syncline.services.reconciliation_findings import (
+    about,
+    changed_at,
+    keys_of,
+    left,
+    repeated,
+    several,
+    who_departed,
+)
 from syncline.services.sealing import Sealer
 from syncline.services.tokens import present
 from syncline.store import reconciliation_rows as staging
@@ -38,8 +40,7 @@ from syncline.store.engine import database_now
 from syncline.store.reconciliation_rows import Past, StagedRow
 from syncline.store.reconciliations import Phase, Reconciliation, State
 
-BATCH = 250
-_MOST_CANDIDATES = 10
+BATCH = 1_000
 
 
 class ClaimLost(Exception):
@@ -115,7 +116,7 @@ class Comparison:
             rows = staging.read(connection, at.id, int(at.cursor or 0), self._claim.batch)
             meant = staging.candidates(connection, self._scope, {row.key for row in rows})
             pending = [row.row.line for row in rows if not meant[row.key]]
-            found = [_several(row.row, meant[row.key]) for row in rows if len(meant[row.key]) > 1]
+            found = [several(row.row, meant[row.key]) for row in rows if len(meant[row.key]) > 1]
             return rows, pending, found
 
         rows, pending, found = await self._kernel.database.read(work)
@@ -136,7 +137,7 @@ class Comparison:
         def work(connection: Connection) -> tuple[list[_Person], list[Finding], int]:
             directory = self._directory(connection)
             people = [
-                _Person(record, _keys(record, idp, address))
+                _Person(record, keys_of(record, idp, address))
                 for record, idp, address in staging.people(
                     connection, self._scope, at.cursor, self._claim.batch
                 )
@@ -181,14 +182,14 @@ class Comparison:
             rows_of = sum(one.rows for one in counts)
             if rows_of > 1:
                 lines = sorted({number for one in counts for number in (one.first, one.last)})
-                found.append(_repeated(directory, record, lines))
-            elif _changed_at(record, is_new=not rows_of) > at.taken_at:
+                found.append(repeated(directory, record, lines))
+            elif changed_at(record, is_new=not rows_of) > at.taken_at:
                 since += 1
             elif rows_of == 1:
                 body = user_body(directory, record, raw=raw)
                 found += compare(rows[counts[0].first], record.id, body)
             elif not shared.intersection(keys):
-                found.append(_about(Drift.MISSING, directory, record))
+                found.append(about(Drift.MISSING, directory, record))
         return found, since
 
     async def _past(self, at: Reconciliation) -> Reconciliation:
@@ -202,7 +203,7 @@ class Comparison:
             if not at.cursor and not staging.read(connection, at.id, 0, 1, pending=True):
                 return {}, None
             events, last = staging.departures(connection, self._scope, after, self._claim.batch)
-            return _departed(connection, at.id, events), last
+            return who_departed(connection, at.id, events), last
 
         found, last = await self._kernel.database.read(work)
 
@@ -223,7 +224,7 @@ class Comparison:
             keys = {row.key for row in rows}
             back = staging.candidates(connection, self._scope, keys)
             former = staging.former(connection, self._scope, keys)
-            found = [_left(row, former.get(row.key, [])) for row in rows if not back[row.key]]
+            found = [left(row, former.get(row.key, [])) for row in rows if not back[row.key]]
             return rows, [finding for finding in found if finding is not None]
 
         rows, found = await self._kernel.database.read(work)
@@ -266,100 +267,3 @@ def noted(
     store.put_findings(connection, current, numbered)
     counts["changed_since"] += since
     return replace(current, counts=dict(counts))
-
-
-def _keys(record: UserRecord, idp: str, address: str | None) -> tuple[str, ...]:
-    found = [id_key(str(record.directory_user_id)), idp_key(idp)]
-    return (*found, email_key(address)) if address else tuple(found)
-
-
-def _changed_at(record: UserRecord, *, is_new: bool) -> datetime:
-    """Return when a person changed last, or appeared."""
-    return (record.listed_at or record.created_at) if is_new else record.updated_at
-
-
-def _of_row(drift: Drift, row: RosterRow, reason: str | None = None) -> Finding:
-    return Finding(
-        drift,
-        line=row.line,
-        app_id=row.app_id,
-        matched_by=matched_by(row),
-        directory_user_id=row.directory_user_id,
-        idp_id=row.idp_id,
-        email=row.email,
-        reason=reason,
-    )
-
-
-def _several(row: RosterRow, ids: Sequence[str]) -> Finding:
-    found = _of_row(Drift.AMBIGUOUS, row, "several_people")
-    return replace(found, candidates=tuple(ids[:_MOST_CANDIDATES]))
-
-
-def _about(drift: Drift, directory: Directory, record: UserRecord) -> Finding:
-    body = user_body(directory, record)
-    return Finding(drift, directory_user_id=body.id, user_id=record.id, idp_id=body.idp_id, email=body.email)
-
-
-def _repeated(directory: Directory, record: UserRecord, lines: Sequence[int]) -> Finding:
-    return replace(_about(Drift.AMBIGUOUS, directory, record), reason="several_rows", lines=tuple(lines))
-
-
-def _departed(
-    connection: Connection, reconciliation_id: str, events: Iterable[staging.Gone]
-) -> dict[str, Past]:
-    """Return whom pending rows mean among those who left; the last departure counts."""
-    seen = [(event.position, person) for event in events if (person := departed(event.body)) is not None]
-    keys = {key for _, person in seen for key in _person_keys(person.id, person.idp_id, person.email)}
-    known = staging.pending_keys(connection, reconciliation_id, keys) if keys else {}
-    found: dict[str, Past] = {}
-    for position, person in seen:
-        for key in _person_keys(person.id, person.idp_id, person.email):
-            if key not in known:
-                continue
-            before = found.get(key) or known[key]
-            past = Past(position, person.id, person.idp_id, person.email)
-            if before is not None and key.startswith("e:") and before.idp_id != person.idp_id:
-                # Two people had this address, one after the other.
-                ids = dict.fromkeys((*(before.candidates or (before.directory_user_id,)), person.id))
-                past = replace(past, candidates=tuple(ids)[:_MOST_CANDIDATES])
-            elif before is not None:
-                past = replace(past, candidates=before.candidates)
-            found[key] = past
-    return found
-
-
-def _person_keys(directory_user_id: str, idp_id: str, address: str | None) -> list[str]:
-    """Return the keys under which rows may mean somebody."""
-    keys = [id_key(directory_user_id)]
-    if idp_id:
-        keys.append(idp_key(index_key(idp_id, folded=False)))
-    if address:
-        keys.append(email_key(index_key(address)))
-    return keys
-
-
-def _left(staged: StagedRow, former: Sequence[str]) -> Finding | None:
-    """Return what a row of nobody in the product view comes to; None if app and directory agree."""
-    row, past = staged.row, staged.past
-    if past is None and not former:
-        return _of_row(Drift.EXTRA, row, "unknown_to_directory")
-    if not row.active:
-        return None
-    if past is not None and past.candidates:
-        found = _of_row(Drift.AMBIGUOUS, row, "several_people")
-        return replace(found, candidates=past.candidates)
-    gone = _of_row(Drift.GONE_BUT_ACTIVE, row, "left")
-    if past is not None:
-        return replace(
-            gone,
-            directory_user_id=past.directory_user_id,
-            position=past.position,
-            idp_id=row.idp_id or past.idp_id or None,
-            email=row.email or past.email,
-        )
-    if row.directory_user_id:
-        # The first id of a person in the view is made of their SCIM id.
-        return replace(gone, user_id=former[0])
-    # No event is left that tells under which id they were known.
-    return gone

@@ -8,7 +8,7 @@ pushed meanwhile is evaluated by the writer; the job finds nothing to change the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,15 +17,15 @@ from syncline import faults
 from syncline.core.attributes import manager_of
 from syncline.core.evaluation import Evaluation
 from syncline.core.events import ChangeEvents, shows_difference
-from syncline.core.model import Cause, ChangeSet, Directory, Membership, Scope, UserRecord
-from syncline.core.nesting import closure
+from syncline.core.model import Cause, ChangeSet, Directory, Scope, UserRecord
 from syncline.core.roles import HeldGroup
 from syncline.core.settle import Floors, evaluated
 from syncline.core.working_set import Missing, Needs, WorkingSet
 from syncline.obs.logging import get_logger
+from syncline.services.held_groups import held_groups
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import event_ids, sealed_events
-from syncline.store import held_changes, log, nested_groups
+from syncline.store import held_changes, log
 from syncline.store import reevaluations as store
 from syncline.store.database import Connection
 from syncline.store.log import Sealed
@@ -200,13 +200,17 @@ def evaluated_people(
     evaluation: Evaluation | None,
     people: Sequence[UserRecord],
     now: datetime,
+    groups: Mapping[str, Sequence[HeldGroup]] | None = None,
 ) -> list[tuple[UserRecord, UserRecord]]:
-    """Return people with what an evaluation makes of them, floors aside; reads what it needs of others."""
+    """Return people with what an evaluation makes of them, floors aside; reads what it needs of others.
+
+    `groups` are those that count for the people, by id, where the caller has read them already.
+    """
     roles = evaluation.roles if evaluation is not None else None
     attributes = evaluation.attributes if evaluation is not None else None
-    groups: dict[str, list[HeldGroup]] = {}
-    if roles is not None and roles.needs_groups:
-        groups = _groups(connection, directory, [person.id for person in people])
+    if groups is None:
+        needed = roles is not None and roles.needs_groups
+        groups = held_groups(connection, directory, [person.id for person in people]) if needed else {}
     rows = WorkingSet(directory)
     if attributes is not None and attributes.needs_manager:
         named = {manager_of(person.document) for person in people}
@@ -224,21 +228,6 @@ def evaluated_people(
         )
         for person in people
     ]
-
-
-def _groups(
-    connection: Connection, directory: Directory, user_ids: Sequence[str]
-) -> dict[str, list[HeldGroup]]:
-    """Return the groups that count for each person, by id."""
-    held = nested_groups.direct_groups(connection, directory.scope, user_ids)
-    if directory.membership is Membership.EFFECTIVE:
-        graph = nested_groups.edges(connection, directory.scope)
-        held = {user_id: closure(groups, graph) for user_id, groups in held.items()}
-    names = store.names_of(connection, directory.scope, set().union(*held.values()))
-    return {
-        user_id: [HeldGroup(group, names[group]) for group in sorted(groups) if group in names]
-        for user_id, groups in held.items()
-    }
 
 
 def _kept(

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from syncline.core.model import Scope
+from syncline.core.model import ALIASES_SETTING, Scope
 from syncline.services.kernel import Kernel
 from syncline.store import directories
 from syncline.store import scim_aliases as store
 from syncline.store.database import Connection
-
-SETTING = "resource_aliases"
-"""Where a directory says that it has such ids; without it nobody asks for them."""
 
 
 class ResourceAliases:
@@ -46,5 +43,6 @@ def add_aliases(connection: Connection, scope: Scope, aliases: Mapping[str, str]
     if directory is None or not aliases:
         return
     store.add_resources(connection, scope, aliases)
-    if directory.settings.get(SETTING) is not True:
-        directories.change(connection, replace(directory, settings=directory.settings | {SETTING: True}))
+    if not directory.has_aliases:
+        settings = directory.settings | {ALIASES_SETTING: True}
+        directories.change(connection, replace(directory, settings=settings))

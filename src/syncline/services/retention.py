@@ -41,7 +41,7 @@ class Retention:
             partial(upkeep.trim_idempotency_keys, created_before=now - keep.answers, limit=BATCH)
         )
         removed += await self._all(
-            partial(upkeep.trim_past_memberships, ended_before=now - self._kernel.retention, limit=BATCH)
+            partial(upkeep.trim_past, ended_before=now - self._kernel.retention, limit=BATCH), least=1
         )
         removed += await self._kernel.database.write(partial(endpoints.remove_expired_secrets, now=now))
         for step in purge.STEPS:

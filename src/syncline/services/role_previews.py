@@ -1,4 +1,4 @@
-"""What role rules would do before they do it: who gains and loses which role, in constant memory."""
+"""What role rules would do before they do it: who gains and loses which role, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 from syncline.core.evaluation import Evaluation
 from syncline.core.events import user_body
-from syncline.core.model import Directory, RoleGrant, UserRecord
+from syncline.core.model import Directory, UserRecord
+from syncline.core.role_conflicts import Names
 from syncline.core.roles import Floor
 from syncline.services.evaluations import Proposal, composed, tried_out
 from syncline.services.kernel import Kernel
-from syncline.services.role_rule_shapes import RuleSetInput, checked_body
+from syncline.services.role_conflicts import ConflictCount, FoundConflicts
+from syncline.services.role_person import PersonOutcome, outcome_of, person_named, slugs
+from syncline.services.role_rule_shapes import RuleSetInput, checked_body, groups_named, rules_of
 from syncline.services.role_rules import REMEMBERED, known_to, refuse_stale
 from syncline.services.tokens import present
 from syncline.store import role_rules as store
@@ -58,13 +61,18 @@ class Warned:
 
 @dataclass(slots=True)
 class Preview:
-    """The whole effect on a directory, floors aside except for what they would keep."""
+    """The whole effect on a directory, floors aside except for what they would keep.
+
+    `person` is who was named in the call, None for nobody.
+    """
 
     total: int = 0
     changed: int = 0
     roles: list[RoleImpact] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
+    conflicts: FoundConflicts = field(default_factory=FoundConflicts)
+    person: PersonOutcome | None = None
 
     @property
     def summary(self) -> str:
@@ -81,32 +89,64 @@ class RolePreviews:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
 
-    async def of(self, environment_id: str, directory_id: str, given: RuleSetInput) -> Preview:
-        """Return what rules would do. Raises as `RoleRuleSets.replace` does."""
+    async def of(
+        self, environment_id: str, directory_id: str, given: RuleSetInput, person: str | None = None
+    ) -> Preview:
+        """Return what rules would do; `person` is somebody who is looked at closely, by id or address.
 
-        def work(connection: Connection) -> tuple[Directory, _Proposed]:
+        Raises as `RoleRuleSets.replace` does, and `ValidationFailed` for a person who is not there.
+        """
+
+        def work(connection: Connection) -> _Proposed:
             directory = present(connection, environment_id, directory_id)
             recent = store.versions(connection, directory.scope, REMEMBERED)
             refuse_stale(given, recent[0].version if recent else 0)
             known = known_to(connection, directory, given, recent)
             body = checked_body(given, known, self._kernel.ids.new)
-            evaluation = composed(connection, directory, Proposal(rules=body))
             applying = role_store.of(connection, environment_id, directory.organization_id)
-            return directory, _Proposed(evaluation, {role.slug: role.name for role in applying})
+            return _Proposed(
+                directory=directory,
+                evaluation=composed(connection, directory, Proposal(rules=body)),
+                names=Names(
+                    store.group_names(connection, directory.scope, groups_named(rules_of(body))),
+                    {role.slug: role.name for role in applying},
+                ),
+                person=person_named(connection, directory, person),
+            )
 
-        directory, proposed = await self._kernel.database.read(work)
+        return await self._counted(await self._kernel.database.read(work))
+
+    async def _counted(self, proposed: _Proposed) -> Preview:
+        directory, evaluation = proposed.directory, proposed.evaluation
         counting = _Counting(directory)
-        async for pairs in tried_out(self._kernel, directory, proposed.evaluation):
-            for before, after in pairs:
-                counting.add(before, after)
-        rules = proposed.evaluation.roles if proposed.evaluation is not None else None
-        return counting.preview(proposed.names, rules.floors if rules is not None else ())
+        rules = evaluation.roles if evaluation is not None else None
+        conflicts = ConflictCount(directory, rules) if rules is not None else None
+        groups = conflicts is not None and conflicts.needs_groups
+        named = None
+        async for people in tried_out(self._kernel, directory, evaluation, groups=groups):
+            for tried in people:
+                counting.add(tried.before, tried.after)
+                if conflicts is not None:
+                    conflicts.add(tried)
+                if tried.before.id == proposed.person:
+                    named = outcome_of(directory, tried.before, tried.after)
+        found = counting.preview(proposed.names.roles, rules.floors if rules is not None else ())
+        if conflicts is not None:
+            found.conflicts = conflicts.found(proposed.names)
+        if named is not None:
+            found.person = named
+            found.warnings += _own_access(named, proposed.names.roles)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Proposed:
+    """Rules to try out; `person` is the SCIM id of who is looked at closely."""
+
+    directory: Directory
     evaluation: Evaluation | None
-    names: Mapping[str, str]
+    names: Names
+    person: str | None
 
 
 class _Counting:
@@ -126,7 +166,7 @@ class _Counting:
 
     def add(self, before: UserRecord, after: UserRecord) -> None:
         """Count a person."""
-        old, new = _slugs(before.roles), _slugs(after.roles)
+        old, new = slugs(before.roles), slugs(after.roles)
         self._total += 1
         self._before.update(old)
         self._after.update(new)
@@ -186,13 +226,19 @@ def _warnings(found: Preview) -> list[Warned]:
     return warnings
 
 
+def _own_access(named: PersonOutcome, names: Mapping[str, str]) -> list[Warned]:
+    """Warn where the person who is looked at loses something."""
+    if not named.loses:
+        return []
+    lost, left = (", ".join(names.get(role, role) for role in roles) for roles in (named.loses, named.after))
+    who = named.email or named.directory_user_id
+    text = f"{who} loses {lost} and has {left or 'no role'} from then on."
+    return [Warned("person_loses_access", text, named.loses[0])]
+
+
 def _is_left_empty(one: RoleImpact) -> bool:
     return one.before > 0 and one.after == 0 and one.held == 0
 
 
 def _plural(name: str) -> str:
     return name if name.endswith("s") else f"{name}s"
-
-
-def _slugs(grants: Sequence[RoleGrant] | None) -> list[str]:
-    return [grant.role for grant in grants or ()]

@@ -172,16 +172,25 @@ def known_to(
     connection: Connection, directory: Directory, given: RuleSetInput, recent: Collection[RuleVersion]
 ) -> Known:
     """Return what rules of a directory may name; `recent` are its versions, newest first."""
-    rules: dict[str, RoleRule] = {}
-    for version in recent:
-        for rule in rules_of(version.body):
-            rules.setdefault(rule.id, rule)
+    rules = _by_id(recent)
+    if any(rule.id and rule.id not in rules for rule in given.rules):
+        # Rules of a version of long ago, which is listed and may be tried out before it is restored.
+        rules = _by_id(store.versions(connection, directory.scope, _SHOWN))
     return Known(
         roles=_roles(connection, directory),
         groups=store.group_names(connection, directory.scope, groups_named(given.rules)),
         attributes=_attributes(connection, directory),
         rules=rules,
     )
+
+
+def _by_id(versions: Collection[RuleVersion]) -> dict[str, RoleRule]:
+    """Return the rules of versions, the newest first, each as it was last."""
+    rules: dict[str, RoleRule] = {}
+    for version in versions:
+        for rule in rules_of(version.body):
+            rules.setdefault(rule.id, rule)
+    return rules
 
 
 def refuse_stale(given: RuleSetInput, version: int) -> None:

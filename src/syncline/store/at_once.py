@@ -71,7 +71,7 @@ def is_current(connection: Connection, known: Known) -> bool:
 
 def is_possible(dirty: Dirty) -> bool:
     """Tell whether the statement can write these changes; the rare kinds take the long way."""
-    rare = dirty.held_back or dirty.released or dirty.reevaluate
+    rare = dirty.held_back or dirty.released or dirty.reevaluate or dirty.aliases or dirty.past_people
     return not (dirty.deleted_groups or dirty.edges or dirty.pending or rare)
 
 

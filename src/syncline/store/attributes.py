@@ -32,6 +32,16 @@ Outcome = tuple[str, str, Mapped | None]
 
 
 @dataclass(frozen=True, slots=True)
+class ShownPerson:
+    """What the attributes of somebody in the product view follow from; `id` is the SCIM id."""
+
+    id: str
+    directory_user_id: str
+    document: Document
+    mapped: Mapped | None
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """An attribute that an environment defines, or a standard one that comes from elsewhere there."""
 
@@ -181,9 +191,26 @@ def outcomes(connection: Connection, scope: Scope, after: str, limit: int) -> li
     """Return people of the product view beyond a SCIM id: that id, the id of the view, and their outcome."""
     asked = {"directory": scope.directory_id, "after": after, "most": limit}
     return [
-        (row.id, row.directory_user_id, None if row.mapped is None else _mapped(row.mapped))
-        for row in _outcomes.all(connection, asked)
+        (row.id, row.directory_user_id, _mapped_of(row.mapped)) for row in _outcomes.all(connection, asked)
     ]
+
+
+def shown_people(connection: Connection, scope: Scope, after: str, limit: int) -> list[ShownPerson]:
+    """Return people of the product view beyond a SCIM id with their documents."""
+    asked = {"directory": scope.directory_id, "after": after, "most": limit}
+    return [
+        ShownPerson(row.id, row.directory_user_id, load(row.document), _mapped_of(row.mapped))
+        for row in _people.all(connection, asked)
+    ]
+
+
+def outcomes_within(connection: Connection, scope: Scope, span: Span) -> list[tuple[str, Mapped | None]]:
+    """Return people of the product view within a span of directory user ids, with their outcome."""
+    statement = select(_users.directory_user_id, _users.mapped).where(
+        _users.environment_id == scope.environment_id, *_shown(scope)
+    )
+    rows = connection.execute(within(statement, _users.directory_user_id, span))
+    return [(row.directory_user_id, _mapped_of(row.mapped)) for row in rows]
 
 
 def bodies(connection: Connection, scope: Scope, after: str, limit: int) -> list[tuple[str, Document]]:
@@ -212,12 +239,22 @@ _outcomes = Prepared(
     .order_by(_users.id)
     .limit(bindparam("most", type_=Integer()))
 )
+_people = Prepared(
+    select(_users.id, _users.directory_user_id, _users.mapped, _users.document)
+    .where(*_in_view)
+    .order_by(_users.id)
+    .limit(bindparam("most", type_=Integer()))
+)
 _bodies = Prepared(
     select(_users.id, func.coalesce(_users.raw, _users.document).label("body"))
     .where(*_in_view)
     .order_by(_users.id)
     .limit(bindparam("most", type_=Integer()))
 )
+
+
+def _mapped_of(text: str | None) -> Mapped | None:
+    return None if text is None else _mapped(text)
 
 
 def _maps_of(scope: Scope) -> Any:

@@ -159,24 +159,22 @@ _has_parked = exists().where(
     ),
 )
 _has_replays = exists().where(t.replays.c.endpoint_id == _c.id)
-_claim = Prepared(
+finding = (
     select(t.webhook_endpoints, _has_parked.label("has_parked"), _has_replays.label("has_replays"))
     .where(among(_c.id, "ids"), _claimable())
     .order_by(_c.id)
     .with_for_update(skip_locked=True, of=t.webhook_endpoints)
 )
-_take = Prepared(
-    update(t.webhook_endpoints)
-    .where(among(_c.id, "claimed"))
-    .values(
-        fence=_c.fence + 1,
-        lease_until=bindparam("lease", type_=Instant()),
-        circuit=case((_c.circuit == CircuitState.CLOSED, _c.circuit), else_=CircuitState.PROBING),
-    )
+taking = update(t.webhook_endpoints).values(
+    fence=_c.fence + 1,
+    lease_until=bindparam("lease", type_=Instant()),
+    circuit=case((_c.circuit == CircuitState.CLOSED, _c.circuit), else_=CircuitState.PROBING),
 )
+_find = Prepared(finding)
+_take = Prepared(taking.where(among(_c.id, "claimed")))
 # -1 for an ending other than `IDLE`, and no counter is ever that.
 _asleep = _c.wake == bindparam("idle_wake", type_=BigInteger())
-_save = Prepared(
+saving = (
     update(t.webhook_endpoints)
     .where(
         _c.id == bindparam("endpoint"),
@@ -207,6 +205,7 @@ _save = Prepared(
         _has_replays.label("has_replays"),
     )
 )
+_save = Prepared(saving)
 
 
 def due(
@@ -239,31 +238,32 @@ def changed_at(connection: Connection, endpoint_ids: Sequence[str]) -> dict[str,
 
 def claim(connection: Connection, ids: Sequence[str], now: datetime, lease: timedelta) -> list[Claim]:
     """Take the endpoints that are still free, skipping those another process is taking right now."""
-    rows = _claim.all(connection, {"ids": list(ids), "now": now})
-    if not rows:
-        return []
-    _take.run(connection, {"claimed": [row.id for row in rows], "lease": now + lease})
-    return [
-        Claim(
-            id=row.id,
-            environment_id=row.environment_id,
-            endpoint_url=row.endpoint_url,
-            events=event_types(row.events),
-            options=read_options(row.settings),
-            cursor=row.cursor,
-            wake=row.wake,
-            fence=row.fence + 1,
-            circuit=Circuit(CircuitState(row.circuit), row.circuit_step, row.consecutive_failures),
-            failing_since=row.failing_since,
-            failed_attempts=row.failed_attempts,
-            last_success_at=row.last_success_at,
-            updated_at=row.updated_at,
-            claimed_at=now,
-            has_parked=bool(row.has_parked),
-            has_replays=bool(row.has_replays),
-        )
-        for row in rows
-    ]
+    rows = _find.all(connection, {"ids": list(ids), "now": now})
+    if rows:
+        _take.run(connection, {"claimed": [row.id for row in rows], "lease": now + lease})
+    return [claim_of(row, now) for row in rows]
+
+
+def claim_of(row: Any, now: datetime) -> Claim:
+    """Return the claim of an endpoint that was found in this row and then taken."""
+    return Claim(
+        id=row.id,
+        environment_id=row.environment_id,
+        endpoint_url=row.endpoint_url,
+        events=event_types(row.events),
+        options=read_options(row.settings),
+        cursor=row.cursor,
+        wake=row.wake,
+        fence=row.fence + 1,
+        circuit=Circuit(CircuitState(row.circuit), row.circuit_step, row.consecutive_failures),
+        failing_since=row.failing_since,
+        failed_attempts=row.failed_attempts,
+        last_success_at=row.last_success_at,
+        updated_at=row.updated_at,
+        claimed_at=now,
+        has_parked=bool(row.has_parked),
+        has_replays=bool(row.has_replays),
+    )
 
 
 def save(
@@ -281,25 +281,7 @@ def save(
     claim is given up only if `wake` is still what the claim says; otherwise it is kept, and the answer has
     the new `wake`. Raises `LeaseLost`.
     """
-    given_up = ending not in (Ending.KEEP, Ending.IDLE)
-    row = _save.one_or_none(
-        connection,
-        {
-            "endpoint": claim.id,
-            "held": claim.fence,
-            "to_cursor": progress.cursor,
-            "to_circuit": progress.circuit.state,
-            "to_step": progress.circuit.step,
-            "to_failures": progress.circuit.failures,
-            "to_failing_since": progress.failing_since,
-            "to_failed_attempts": progress.failed_attempts,
-            "to_success": progress.last_success_at,
-            "idle_wake": claim.wake if ending is Ending.IDLE else -1,
-            "to_lease": None if given_up else lease_until,
-            "kept": int(ending is Ending.KEEP),
-            "to_due": next_due_at,
-        },
-    )
+    row = _save.one_or_none(connection, save_parameters(claim, progress, ending, lease_until, next_due_at))
     if row is None:
         raise LeaseLost
     if progress.recovered:
@@ -314,6 +296,27 @@ def save(
         _stop(connection, claim.id, EndpointState.GONE, None)
         state = EndpointState.GONE
     return Saved(row.wake, state, row.updated_at, bool(row.has_parked), bool(row.has_replays))
+
+
+def save_parameters(
+    claim: Claim, progress: Progress, ending: Ending, lease_until: datetime, next_due_at: datetime | None
+) -> dict[str, Any]:
+    """Return the parameters of `saving`."""
+    return {
+        "endpoint": claim.id,
+        "held": claim.fence,
+        "to_cursor": progress.cursor,
+        "to_circuit": progress.circuit.state,
+        "to_step": progress.circuit.step,
+        "to_failures": progress.circuit.failures,
+        "to_failing_since": progress.failing_since,
+        "to_failed_attempts": progress.failed_attempts,
+        "to_success": progress.last_success_at,
+        "idle_wake": claim.wake if ending is Ending.IDLE else -1,
+        "to_lease": lease_until if ending in (Ending.KEEP, Ending.IDLE) else None,
+        "kept": int(ending is Ending.KEEP),
+        "to_due": next_due_at,
+    }
 
 
 def disable(connection: Connection, claim: Claim, reason: str) -> bool:

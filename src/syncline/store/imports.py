@@ -137,6 +137,17 @@ def people_by_id(connection: Connection, directory_user_ids: Sequence[str]) -> d
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
+def shown_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> dict[str, str | None]:
+    """Return the ids of people in the product view by their SCIM ids, None for whoever is not shown there."""
+    rows = connection.execute(
+        select(_users.id, _users.directory_user_id).where(
+            _users.directory_id == scope.directory_id, among(_users.id, "ids")
+        ),
+        {"ids": list(ids)},
+    )
+    return {row.id: row.directory_user_id for row in rows}
+
+
 def groups_elsewhere(connection: Connection, scope: Scope, ids: Sequence[str]) -> set[str]:
     """Return which ids groups of other directories of the environment have."""
     c = t.directory_groups.c
@@ -179,15 +190,20 @@ def token_holder(connection: Connection, digest: str) -> str | None:
 
 
 def members_among(connection: Connection, scope: Scope, group_id: str, ids: Sequence[str]) -> set[str]:
-    """Return which of these people are in a group."""
-    c = t.memberships.c
-    rows = connection.execute(
-        select(c.user_id).where(
-            c.directory_id == scope.directory_id, c.group_id == group_id, among(c.user_id, "ids")
-        ),
-        {"ids": list(ids)},
-    )
-    return set(rows.scalars())
+    """Return which of these people and groups are in a group by themselves."""
+    found: set[str] = set()
+    for table, member in (
+        (t.memberships, t.memberships.c.user_id),
+        (t.group_edges, t.group_edges.c.child_id),
+    ):
+        rows = connection.execute(
+            select(member).where(
+                table.c.directory_id == scope.directory_id, table.c.group_id == group_id, among(member, "ids")
+            ),
+            {"ids": list(ids)},
+        )
+        found.update(rows.scalars())
+    return found
 
 
 def counted(

@@ -106,7 +106,7 @@ _write_log = Prepared(
     )
     .columns(woken=BigInteger())
 )
-_waiting = select(_inbox.environment_id).distinct()
+_waiting = Prepared(select(_inbox.environment_id).distinct())
 
 
 def append(connection: Connection, drafts: Iterable[EventDraft], cause: Cause) -> None:
@@ -144,7 +144,7 @@ def append_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 def environments_waiting(connection: Connection) -> list[str]:
     """Return the environments that have unsealed events."""
-    return list(connection.execute(_waiting).scalars())
+    return [row.environment_id for row in _waiting.all(connection, {})]
 
 
 @dataclass(frozen=True, slots=True)

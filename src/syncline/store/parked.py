@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Connection,
     Integer,
     Row,
@@ -71,12 +72,29 @@ class Attempt:
     next_due_at: datetime | None
 
 
+def attempt_lists() -> list[BindParameter[Any]]:
+    """Return the parameters of PostgreSQL's statements that take attempts: a list for each column."""
+    return [
+        bindparam(name, type_=Array(_INTEGER if name in _INTEGERS else _LONG if name in _LONGS else Text()))
+        for name in Attempt.__slots__
+    ]
+
+
+def attempt_values(rows: Sequence[Attempt]) -> dict[str, list[Any]]:
+    """Return what `attempt_lists` takes."""
+    columns = {name: [getattr(row, name) for row in rows] for name in Attempt.__slots__}
+    for name in ("started_at", "next_due_at"):
+        columns[name] = [None if moment is None else to_ms(moment) for moment in columns[name]]
+    return columns
+
+
+_INTEGER, _LONG = Integer(), BigInteger()
+_INTEGERS = {"attempt", "duration_ms", "status"}
+_LONGS = {"position", "started_at", "next_due_at"}
 _record_each = Prepared(
     sqlite.insert(t.delivery_attempts).on_conflict_do_nothing(index_elements=["endpoint_id", "id"]),
     insert_columns(t.delivery_attempts),
 )
-_INTEGERS = {"attempt", "duration_ms", "status"}
-_LONGS = {"position", "started_at", "next_due_at"}
 # One statement for any number of rows: on PostgreSQL each is a round trip.
 _record_all = Prepared(
     text(
@@ -86,15 +104,7 @@ _record_all = Prepared(
         " :started_at, :duration_ms, :outcome, :status, :error, :response, :next_due_at)"
         " ON CONFLICT (endpoint_id, id) DO NOTHING"
     ).bindparams(
-        bindparam("environment", type_=Text()),
-        bindparam("endpoint", type_=Text()),
-        *(
-            bindparam(
-                name,
-                type_=Array(Integer() if name in _INTEGERS else BigInteger() if name in _LONGS else Text()),
-            )
-            for name in Attempt.__slots__
-        ),
+        bindparam("environment", type_=Text()), bindparam("endpoint", type_=Text()), *attempt_lists()
     )
 )
 
@@ -172,10 +182,8 @@ def record(connection: Connection, environment_id: str, endpoint_id: str, rows: 
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        columns = {name: [getattr(row, name) for row in rows] for name in Attempt.__slots__}
-        for name in ("started_at", "next_due_at"):
-            columns[name] = [None if moment is None else to_ms(moment) for moment in columns[name]]
-        _record_all.run(connection, columns | {"environment": environment_id, "endpoint": endpoint_id})
+        mine = {"environment": environment_id, "endpoint": endpoint_id}
+        _record_all.run(connection, {**attempt_values(rows), **mine})
     else:
         mine = {"environment_id": environment_id, "endpoint_id": endpoint_id}
         names = Attempt.__slots__

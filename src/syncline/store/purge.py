@@ -23,6 +23,7 @@ _CONTENTS = (
     t.group_edges,
     t.pending_memberships,
     t.past_memberships,
+    t.past_people,
     t.directory_users,
     t.directory_groups,
     t.reconciliation_rows,

@@ -29,6 +29,40 @@ _insert = Prepared(insert(t.reconciliation_rows), insert_columns(t.reconciliatio
 # What people are searched by is large, and nobody reads it here.
 _person = [column for column in t.directory_users.columns if column.name != "search"]
 _row = msgspec.json.Decoder(RosterRow).decode
+_of = bindparam("of", type_=Text())
+_beyond = (
+    select(_rows.key, _rows.body, _rows.past)
+    .where(_rows.reconciliation_id == _of, _rows.number > bindparam("after", type_=BigInteger()))
+    .order_by(_rows.number)
+    .limit(bindparam("most", type_=BigInteger()))
+)
+_read, _read_pending = Prepared(_beyond), Prepared(_beyond.where(_rows.pending.is_(True)))
+_counted = Prepared(
+    select(
+        _rows.key,
+        func.count().label("rows"),
+        func.min(_rows.number).label("first"),
+        func.max(_rows.number).label("last"),
+    )
+    .where(_rows.reconciliation_id == _of, among(_rows.key, "keys"))
+    .group_by(_rows.key)
+)
+_numbered = Prepared(
+    select(_rows.number, _rows.body).where(
+        _rows.reconciliation_id == _of, among(_rows.number, "numbers", BigInteger())
+    )
+)
+_people = Prepared(
+    select(*_person)
+    .where(
+        _users.directory_id == bindparam("directory", type_=Text()),
+        _users.directory_user_id.is_not(None),
+        _users.deleted_at.is_(None),
+        _users.id > bindparam("after", type_=Text()),
+    )
+    .order_by(_users.id)
+    .limit(bindparam("most", type_=BigInteger()))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +155,10 @@ def read(
     connection: Connection, reconciliation_id: str, after: int, limit: int, *, pending: bool = False
 ) -> list[StagedRow]:
     """Return rows beyond a number, in order; with `pending` only those that mean nobody in the view."""
-    statement = (
-        select(_rows.key, _rows.body, _rows.past)
-        .where(_rows.reconciliation_id == reconciliation_id, _rows.number > after)
-        .order_by(_rows.number)
-        .limit(limit)
-    )
-    if pending:
-        statement = statement.where(_rows.pending.is_(True))
+    given = {"of": reconciliation_id, "after": after, "most": limit}
     return [
         StagedRow(row.key, _row(row.body), None if row.past is None else _past(row.past))
-        for row in connection.execute(statement)
+        for row in (_read_pending if pending else _read).all(connection, given)
     ]
 
 
@@ -145,27 +172,17 @@ def mark_pending(connection: Connection, reconciliation_id: str, numbers: Sequen
     )
 
 
-_counted = (
-    select(_rows.key, func.count().label("count"), func.min(_rows.number), func.max(_rows.number))
-    .where(_rows.reconciliation_id == bindparam("of", type_=Text()), among(_rows.key, "keys"))
-    .group_by(_rows.key)
-)
-
-
 def count_keys(connection: Connection, reconciliation_id: str, keys: Collection[str]) -> dict[str, KeyCount]:
     """Return which of these keys rows have, and how many."""
-    found = connection.execute(_counted, {"of": reconciliation_id, "keys": sorted(keys)})
-    return {key: KeyCount(count, first, last) for key, count, first, last in found}
+    found = _counted.all(connection, {"of": reconciliation_id, "keys": sorted(keys)})
+    return {key: KeyCount(rows, first, last) for key, rows, first, last in found}
 
 
 def by_number(
     connection: Connection, reconciliation_id: str, numbers: Collection[int]
 ) -> dict[int, RosterRow]:
     """Return rows by their numbers."""
-    statement = select(_rows.number, _rows.body).where(
-        _rows.reconciliation_id == reconciliation_id, among(_rows.number, "numbers", BigInteger())
-    )
-    found = connection.execute(statement, {"numbers": sorted(numbers)})
+    found = _numbered.all(connection, {"of": reconciliation_id, "numbers": sorted(numbers)})
     return {row.number: _row(row.body) for row in found}
 
 
@@ -256,18 +273,8 @@ def people(
     connection: Connection, scope: Scope, after: str, limit: int
 ) -> list[tuple[UserRecord, str, str | None]]:
     """Return people of the view beyond a SCIM id, each with the index keys of provider's id and address."""
-    statement = (
-        select(*_person)
-        .where(
-            _users.directory_id == scope.directory_id,
-            _users.directory_user_id.is_not(None),
-            _users.deleted_at.is_(None),
-            _users.id > after,
-        )
-        .order_by(_users.id)
-        .limit(limit)
-    )
-    return [(user_of(row), row.idp_id_key, row.email_key) for row in connection.execute(statement)]
+    found = _people.all(connection, {"directory": scope.directory_id, "after": after, "most": limit})
+    return [(user_of(row), row.idp_id_key, row.email_key) for row in found]
 
 
 def people_by_id(connection: Connection, scope: Scope, ids: Collection[str]) -> dict[str, UserRecord]:

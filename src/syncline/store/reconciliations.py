@@ -17,7 +17,7 @@ from syncline.core.reconcile import Drift, Finding
 from syncline.core.rosters import RowProblem
 from syncline.core.text import index_key
 from syncline.store import tables as t
-from syncline.store.leases import is_free
+from syncline.store.leases import take, waiting
 from syncline.store.prepared import Prepared, insert_columns
 from syncline.store.spans import within
 from syncline.store.types import among
@@ -140,13 +140,7 @@ def change(connection: Connection, changed: Reconciliation) -> None:
 
 def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of reconciliations that have something left to do and that nobody works on."""
-    statement = (
-        select(_c.id)
-        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
-        .order_by(_c.next_due_at)
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    return list(connection.execute(waiting(t.reconciliations, now, limit, _c.id)).scalars())
 
 
 def abandoned(connection: Connection, before: datetime, limit: int) -> list[str]:
@@ -159,16 +153,9 @@ def claim(
     connection: Connection, reconciliation_id: str, now: datetime, hold: timedelta
 ) -> Reconciliation | None:
     """Take a reconciliation for a while; None if somebody else has it, or it has nothing left to do."""
-    taken = connection.execute(
-        update(t.reconciliations)
-        .where(
-            _c.id == reconciliation_id,
-            _c.next_due_at.is_not(None),
-            is_free(_c.lease_until, now),
-        )
-        .values(lease_until=now + hold, fence=_c.fence + 1)
-    )
-    return _claimed(connection, reconciliation_id) if taken.rowcount else None
+    which = _c.id == reconciliation_id
+    taken = take(connection, t.reconciliations, which, now, hold, fence=_c.fence + 1)
+    return _claimed(connection, reconciliation_id) if taken else None
 
 
 def hold(

@@ -299,6 +299,21 @@ event_log = Table(
     Index(None, "environment_id", "type", "position"),
     Index(None, "environment_id", "organization_id", "position"),
     Index(None, "directory_id", "directory_sequence"),
+    # The past of one person or group. Their ids are unique everywhere, so nothing goes before them.
+    Index(
+        None,
+        "user_id",
+        "position",
+        sqlite_where=text("user_id IS NOT NULL"),
+        postgresql_where=text("user_id IS NOT NULL"),
+    ),
+    Index(
+        None,
+        "group_id",
+        "position",
+        sqlite_where=text("group_id IS NOT NULL"),
+        postgresql_where=text("group_id IS NOT NULL"),
+    ),
 )
 
 log_heads = Table(
@@ -648,6 +663,20 @@ past_memberships = Table(
     Column("ended_at", Instant, nullable=False),
     PrimaryKeyConstraint("directory_id", "group_id", "user_id"),
     Index(None, "directory_id", "user_id"),
+    Index(None, "ended_at"),
+)
+
+# People as they were before a request that changed them and made them leave the product view: the event of
+# their departure shows them after it. `user_id` is the id they had in the view, `body` what it showed.
+past_people = Table(
+    "past_people",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("directory_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    PrimaryKeyConstraint("directory_id", "user_id"),
     Index(None, "ended_at"),
 )
 

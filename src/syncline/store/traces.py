@@ -15,6 +15,7 @@ from syncline.core.attributes import email, idp_id
 from syncline.core.ids import Prefix, bare, make_id
 from syncline.core.tombstone import MARK, person_in, tombstone
 from syncline.store import tables as t
+from syncline.store.history import of_environment
 from syncline.store.jsontext import dump, load
 from syncline.store.rows import exact_key
 from syncline.store.types import among
@@ -25,6 +26,7 @@ TABLES = (
     "memberships",
     "pending_memberships",
     "past_memberships",
+    "past_people",
     "event_inbox",
     "event_log",
     "delivery_attempts",
@@ -68,15 +70,12 @@ def find(connection: Connection, environment_id: str, directory_user_id: str) ->
             return person(connection, environment_id, row.directory_id, {directory_user_id}, {row.idp_id_key})
     for table in (t.event_log, t.event_inbox):
         c = table.c
-        last = connection.execute(
-            select(c.directory_id, c.body)
-            .where(
-                c.environment_id == environment_id,
-                c.user_id == directory_user_id,
-                c.body.not_like(f'%"{MARK}":true%'),
-            )
+        told = (
+            select(c.environment_id, c.directory_id, c.body)
+            .where(c.user_id == directory_user_id, c.body.not_like(f'%"{MARK}":true%'))
             .limit(1)
-        ).one_or_none()
+        )
+        last = connection.execute(of_environment(told, environment_id)).one_or_none()
         seen = None if last is None else person_in(last.body)
         if last is not None and seen is not None and not seen.erased:
             found = person(
@@ -199,17 +198,16 @@ def bury_log(connection: Connection, who: Person, after: int) -> tuple[int, int 
 
     Returns how many were none before, and the sequence to go on behind or None.
     """
-    rows = connection.execute(
-        select(_log.position.label("key"), _log.directory_sequence, _log.body)
-        .where(
-            _log.directory_id == who.directory_id,
-            _log.directory_sequence > after,
-            among(_log.user_id, "ids"),
-        )
+    theirs = (
+        select(_log.environment_id, _log.position.label("key"), _log.directory_sequence, _log.body)
+        .where(among(_log.user_id, "ids"), _log.directory_sequence > after)
         .order_by(_log.directory_sequence)
-        .limit(SCAN),
-        {"ids": sorted(who.user_ids)},
-    ).all()
+        .limit(SCAN)
+    )
+    # All ids of a person are of one directory.
+    sealed = of_environment(theirs, who.environment_id)
+    in_order = sealed.order_by(sealed.selected_columns.directory_sequence)
+    rows = connection.execute(in_order, {"ids": sorted(who.user_ids)}).all()
     found = _tombstones(rows)
     if found:
         statement = update(t.event_log).where(
@@ -310,13 +308,12 @@ def remove_rows(connection: Connection, who: Person) -> tuple[int, int]:
         ),
         scope | {"keys": [exact_key(text) for text in who.rows | who.idp_ids | who.names]},
     ).rowcount
-    past = t.past_memberships.c
-    connection.execute(
-        delete(t.past_memberships).where(
-            past.directory_id == bindparam("directory"), among(past.user_id, "ids")
-        ),
-        scope | {"ids": sorted(who.user_ids)},
-    )
+    for table in (t.past_memberships, t.past_people):
+        past = table.c
+        connection.execute(
+            delete(table).where(past.directory_id == bindparam("directory"), among(past.user_id, "ids")),
+            scope | {"ids": sorted(who.user_ids)},
+        )
     known_as = t.resource_aliases.c
     connection.execute(
         delete(t.resource_aliases).where(

@@ -141,10 +141,13 @@ _remove_attempts = delete(t.delivery_attempts).where(
 )
 
 
-def trim_past_memberships(connection: Connection, ended_before: datetime, limit: int) -> int:
-    """Remove up to `limit` memberships that ended with their group, as long ago as events are kept."""
-    c = t.past_memberships.c
-    return remove_some(connection, t.past_memberships, c.ended_at < ended_before, limit)
+def trim_past(connection: Connection, ended_before: datetime, limit: int) -> int:
+    """Remove up to `limit` of what is kept beside the log about the past, as long as events are kept."""
+    tables = (t.past_memberships, t.past_people)
+    return sum(
+        remove_some(connection, table, table.c.ended_at < ended_before, limit // len(tables))
+        for table in tables
+    )
 
 
 def trim_idempotency_keys(connection: Connection, created_before: datetime, limit: int) -> int:

@@ -28,7 +28,7 @@ from sqlalchemy.types import TypeEngine
 
 from syncline.core.model import Directory, DirectoryId, GroupRecord, Holders, Pair, UserRecord
 from syncline.core.text import index_key
-from syncline.core.working_set import Needs, WorkingSet
+from syncline.core.working_set import Needs, WorkingSet, waiting_key
 from syncline.store import tables as t
 from syncline.store.prepared import Prepared
 from syncline.store.rows import directory_of, group_of, user_of
@@ -40,6 +40,7 @@ _ID_LENGTH = 26
 _directory = bindparam("directory", type_=Text())
 _users, _groups, _members = t.directory_users.c, t.directory_groups.c, t.memberships.c
 _edges, _pending, _tokens = t.group_edges.c, t.pending_memberships.c, t.bearer_tokens.c
+_aliases = t.resource_aliases.c
 
 _lock_directories = Prepared(
     select(t.directories)
@@ -111,6 +112,17 @@ _KINDS: Mapping[str, Select[Any]] = {
     ),
     "edge": _loaded("edge", t.group_edges, frozenset(), id=_edges.child_id, other=_edges.group_id).where(
         _edges.directory_id == _directory, _edges.directory_id == bindparam("graph", type_=Text())
+    ),
+    # Parked members, by group.
+    "waiting": _loaded(
+        "waiting", t.pending_memberships, frozenset(), id=_pending.group_id, other=_pending.member_key
+    ).where(_pending.directory_id == _directory, among(_pending.member_key, "waiting")),
+    # Ids of another service, by either side.
+    "alias": _loaded(
+        "alias", t.resource_aliases, frozenset(), id=_aliases.resource_id, other=_aliases.alias
+    ).where(
+        _aliases.directory_id == _directory,
+        or_(among(_aliases.alias, "aliases"), among(_aliases.resource_id, "aliased")),
     ),
     "token": _loaded(
         "token", t.bearer_tokens, frozenset(), id=_tokens.digest, listed_at=_tokens.expires_at
@@ -213,6 +225,8 @@ def load_needs(
         _load(connection, rows, Needs(groups=unknown - rows.groups.keys()))
     if needs.pairs:
         _load_other_pairs(connection, rows, needs.pairs)
+    if needs.managers and rows.directory.has_aliases:
+        _load_aliased_managers(connection, rows, needs.managers)
     directory = rows.directory.id
     if needs.group_members:
         _load_all_members(connection, directory, rows, needs.group_members)
@@ -238,6 +252,10 @@ def _load(
     rows.pairs.update(dict.fromkeys(needs.pairs, False))
     rows.user_groups.update({id_: set() for id_ in needs.user_groups})
     rows.managers.update(dict.fromkeys(needs.managers))
+    rows.waiting.update({waiting_key(id_): set() for id_ in needs.waiting})
+    for id_ in needs.aliases:
+        rows.aliases.setdefault(id_, None)
+        rows.known_as.setdefault(id_, None)
     if needs.graph:
         rows.graph = {}
     wanted: dict[str, dict[str, Any]] = {
@@ -254,6 +272,8 @@ def _load(
             "manager_keys": sorted(index_key(id_, folded=False) for id_ in needs.managers),
         },
         "edge": {"graph": rows.directory.id if needs.graph else ""},
+        "waiting": {"waiting": sorted(waiting_key(id_) for id_ in needs.waiting)},
+        "alias": {"aliases": sorted(needs.aliases), "aliased": sorted(needs.aliases)},
         "token": {"digests": list(digests)},
     }
     kinds = tuple(kind for kind, asked in wanted.items() if all(asked.values()))
@@ -288,10 +308,27 @@ def _take(rows: WorkingSet, row: Any, pairs: set[Pair]) -> None:
         case "edge":
             assert rows.graph is not None
             rows.graph.setdefault(row.id, set()).add(row.other)
+        case "waiting":
+            rows.waiting[row.other].add(row.id)
+        case "alias":
+            # What an earlier command said is not overwritten.
+            if rows.aliases.get(row.other) is None:
+                rows.aliases[row.other] = row.id
+            if rows.known_as.get(row.id) is None:
+                rows.known_as[row.id] = row.other
         case "pair":
             # Others of these groups and people are known already, as earlier commands left them.
             if (row.other, row.id) in pairs:
                 rows.pairs[row.other, row.id] = True
+
+
+def _load_aliased_managers(connection: Connection, rows: WorkingSet, named: set[str]) -> None:
+    """Find managers who are named by ids of another service: SCIM ids to the provider, so they come first."""
+    _load(connection, rows, rows.missing(Needs(aliases=named)))
+    people = {alias: id_ for alias in named if (id_ := rows.aliases.get(alias)) is not None}
+    _load(connection, rows, rows.missing(Needs(users=set(people.values()))))
+    found = {alias: rows.users.get(id_) for alias, id_ in people.items()}
+    rows.managers.update({alias: person for alias, person in found.items() if person is not None})
 
 
 def _possible(ids: set[str]) -> list[str]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from syncline.core.departures import PastPerson
 from syncline.core.model import (
     Cause,
     ChangeSet,
@@ -34,6 +35,7 @@ from syncline.core.text import index_key
 from syncline.core.working_set import WorkingSet
 from syncline.store import tables as t
 from syncline.store.nested_groups import groups_within
+from syncline.store.past import keep_people
 from syncline.store.prepared import Prepared, insert_columns
 from syncline.store.rows import group_row, user_row
 from syncline.store.types import Instant, among
@@ -57,6 +59,9 @@ class Dirty:
     memberships: dict[Pair, bool] = field(default_factory=dict)
     edges: dict[Pair, bool] = field(default_factory=dict)
     pending: dict[Pair, bool] = field(default_factory=dict)
+    # Ids of another service, with the resources that have them now.
+    aliases: dict[str, str] = field(default_factory=dict)
+    past_people: list[PastPerson] = field(default_factory=list)
     # (user id, role) and the cause of the change that a floor held back.
     held_back: dict[Pair, str] = field(default_factory=dict)
     released: set[Pair] = field(default_factory=set)
@@ -72,6 +77,7 @@ class Dirty:
             self.released.add(pair)
         for pair in changes.held_back:
             self.held_back[pair] = cause.id
+        self.aliases.update(changes.aliases)
         if changes.reevaluate:
             self.reevaluate.add(cause)
         if changes.user is not None:
@@ -135,10 +141,15 @@ def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) 
     _write(connection, t.directory_users, dirty.new_users, [user_row(scope, record) for record in users])
     _touch_users(connection, scope, dirty.touched_versions(rows), at)
     _write(connection, t.directory_groups, dirty.new_groups, [group_row(scope, record) for record in groups])
-    live = {pair for pair in dirty.memberships if pair[0] not in dirty.deleted_groups}
-    _write_pairs(connection, scope, t.memberships, "user_id", {p: dirty.memberships[p] for p in live}, at)
-    _write_pairs(connection, scope, t.group_edges, "child_id", dirty.edges, at)
-    _write_pending(connection, scope, dirty.pending, at)
+    # A group that is gone has no members, whatever a command before said.
+    memberships, edges, pending = (
+        {pair: present for pair, present in pairs.items() if pair[0] not in dirty.deleted_groups}
+        for pairs in (dirty.memberships, dirty.edges, dirty.pending)
+    )
+    _write_pairs(connection, scope, t.memberships, "user_id", memberships, at)
+    _write_pairs(connection, scope, t.group_edges, "child_id", edges, at)
+    _write_pending(connection, scope, pending, at)
+    keep_people(connection, scope, dirty.past_people, at)
 
 
 # On SQLite nobody else can be writing (`at_once.py` says what the revision is for).

@@ -9,10 +9,7 @@ import os
 import random
 import signal
 import sqlite3
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 
 from syncline import faults
 from syncline.core.wire import WebhookEndpoint
@@ -21,12 +18,13 @@ from tests.reliability.registry import Context, Result, scenario
 from tests.reliability.simulation.parts import endpoint_row, opened, repetitions, wrong_receipts
 from tests.support.deliveries import Stage, dispatching
 from tests.support.dispatcher_program import short_leased
+from tests.support.forks import Forked
 from tests.support.kernels import seed
+from tests.support.programs import ended, program
 from tests.support.receiver import Receiver, receiver
 from tests.support.waiting import wait_until
 
 LANES = ("directory_A", "directory_B", "directory_C")
-ROOT = Path(__file__).parents[3]
 _BATCH = short_leased().save_events
 # PostgreSQL ends the transaction of a process that stands still in one after 60 seconds.
 _PATIENCE = 90
@@ -49,7 +47,7 @@ async def kill_after_send(context: Context) -> Result:
         for _ in range(kills):
             ids += await stage.emit(*[LANES[at % 3] for at in range(per_kill)])
             async with _program(context, f"dispatch.after_send=exit@{chance.randint(1, per_kill)}") as child:
-                died += await asyncio.wait_for(child.wait(), 60) == faults.EXIT_STATUS
+                died += await ended(child, 60) == faults.EXIT_STATUS
             async with dispatching(within, short_leased()):
                 await wait_until(lambda: stage.is_idle(endpoint), 60)
         got = hooks.ids()
@@ -111,7 +109,7 @@ async def _race(
     stage: Stage,
     endpoint: WebhookEndpoint,
     hooks: Receiver,
-    ghost: asyncio.subprocess.Process,
+    ghost: Forked,
 ) -> list[str]:
     """Fill the log, stop one process in the middle of it, and continue it once all has arrived."""
     before = len(hooks.received)
@@ -127,7 +125,7 @@ async def _race(
     return ids + more
 
 
-async def _stop_outside_a_transaction(context: Context, ghost: asyncio.subprocess.Process) -> None:
+async def _stop_outside_a_transaction(context: Context, ghost: Forked) -> None:
     """Stop a process, but not while it writes to SQLite's file: nobody could write until it goes on."""
     while True:
         os.kill(ghost.pid, signal.SIGSTOP)
@@ -155,17 +153,6 @@ async def _watch(within: Kernel, endpoint: WebhookEndpoint, cursors: list[int]) 
         await asyncio.sleep(0.01)
 
 
-@asynccontextmanager
-async def _program(context: Context, plan: str) -> AsyncIterator[asyncio.subprocess.Process]:
+def _program(context: Context, plan: str) -> AbstractAsyncContextManager[Forked]:
     """Run a dispatcher in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.dispatcher_program", context.database_url, plan),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    return program("tests.support.dispatcher_program", context.database_url, plan)

@@ -5,33 +5,30 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from tests.reliability.registry import Context, Result, scenario
 from tests.reliability.simulation.parts import opened
 from tests.support.deliveries import QUICK, Stage, dispatching
 from tests.support.kernels import seed
-from tests.support.receiver import Gate, Received, Receiver, Reply, receiver
+from tests.support.receiver import Gate, Received, Reply, receiver
 from tests.support.waiting import wait_until
 
 DIRECTORY = "directory_A"
 _HEALTHY_P99 = 0.5
+_PER_SECOND = 50
 
 
 class Lateness:
     """When events were sealed and when the healthy endpoints got them, by the loop's clock."""
 
-    def __init__(self, gate: Gate) -> None:
-        self.late: list[float] = []
+    def __init__(self) -> None:
         self.sealed_at: dict[str, float] = {}
         self._arrived: dict[tuple[str, str], float] = {}
-        self._gate = gate
 
-    async def answer(self, request: Received) -> Reply:
-        """Answer healthy addresses at once and let the others wait."""
-        if request.path.startswith("/hangs"):
-            return await self._gate.reply(request)
+    def answer(self, request: Received) -> Reply:
+        """Note when a healthy address got something, and answer at once."""
         now = asyncio.get_running_loop().time()
         self._arrived.setdefault((request.path, request.id), now)
         return Reply()
@@ -51,19 +48,26 @@ class Lateness:
 async def slow_receivers(context: Context) -> Result:
     """Seal at a steady pace into environments of which each has a healthy endpoint, and some a sick one.
 
+    Every sick endpoint is at a host of its own: what hangs at one host may hold up others at the same host,
+    which gets no more than its share of requests.
+
     The short form proves that all healthy ones get everything while the sick ones hang; only the full form,
     on a machine that does nothing else, is judged by the clock.
     """
     environments, rounds = context.pick(short=20, full=200), context.pick(short=3, full=60)
-    gate = Gate()
-    lateness = Lateness(gate)
-    async with opened(context) as within, receiver() as hooks, _dribbling() as dribbler:
+    gate, lateness = Gate(), Lateness()
+    async with (
+        opened(context) as within,
+        receiver() as hooks,
+        _dribbling() as dribbler,
+        _hanging(gate, max(1, environments // 10) - 1) as hanging,
+    ):
         hooks.answer = lateness.answer
         stages = [Stage(within, (await seed(within)).environment_id) for _ in range(environments)]
         for number, stage in enumerate(stages):
             await stage.endpoint(hooks.url(f"/well/{number}"))
-        for number, stage in enumerate(stages[: max(1, environments // 10)]):
-            await stage.endpoint(_sick(hooks, number, dribbler))
+        for stage, sick in zip(stages, [dribbler, *hanging], strict=False):
+            await stage.endpoint(sick)
         async with dispatching(within, replace(QUICK, poll=0.5, drain_seconds=0.1)):
             await _emit(stages, rounds, lateness, random.Random(context.seed))
             due = environments * rounds
@@ -83,20 +87,29 @@ async def slow_receivers(context: Context) -> Result:
 
 async def _emit(stages: list[Stage], rounds: int, lateness: Lateness, chance: random.Random) -> None:
     time = asyncio.get_running_loop().time
+    due = time()
     for _ in range(rounds):
         for stage in chance.sample(stages, len(stages)):
+            await asyncio.sleep(max(0.0, due - time()))
+            due += 1 / _PER_SECOND
             begun = time()
             for id_ in await stage.emit(DIRECTORY):
                 lateness.sealed_at[id_] = begun
 
 
-def _sick(hooks: Receiver, number: int, dribbler: int) -> str:
-    return f"http://127.0.0.1:{dribbler}/drips" if number == 0 else hooks.url(f"/hangs/{number}")
+@asynccontextmanager
+async def _hanging(gate: Gate, count: int) -> AsyncIterator[list[str]]:
+    """Run servers that answer when the gate is opened; gives their addresses."""
+    async with AsyncExitStack() as running:
+        servers = [await running.enter_async_context(receiver()) for _ in range(count)]
+        for server in servers:
+            server.answer = gate.reply
+        yield [server.url() for server in servers]
 
 
 @asynccontextmanager
-async def _dribbling() -> AsyncIterator[int]:
-    """Run a server that begins to answer and then sends one byte a second; gives its port."""
+async def _dribbling() -> AsyncIterator[str]:
+    """Run a server that begins to answer and then sends one byte a second; gives its address."""
     closing = asyncio.Event()
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,7 +127,7 @@ async def _dribbling() -> AsyncIterator[int]:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/drips"
     finally:
         closing.set()
         server.close()

@@ -9,10 +9,13 @@ import msgspec
 from syncline.core import wire
 from syncline.core.attribute_sources import Level
 from syncline.core.json import Json
-from syncline.services.attribute_maps import Coverage, DirectoryMap, MappedAttribute, MapVersion
+from syncline.services.attribute_coverage import Coverage
+from syncline.services.attribute_gaps import MOST_PEOPLE, AttributeGap
+from syncline.services.attribute_maps import DirectoryMap, MappedAttribute, MapVersion
 from syncline.web.api.attributes import KINDS, SOURCE, TYPES
-from syncline.web.api.described import note
-from syncline.web.api.routing import Answer, Call, Route
+from syncline.web.api.described import PAGING, Parameter, note
+from syncline.web.api.routing import Answer, Call, Route, listed
+from syncline.web.api.samples import MASKED, SAMPLES, UNMASKED, is_masked
 
 _LEVELS = [level.value for level in Level]
 _WORK = {"path": 'emails[type eq "work"].value', "transforms": []}
@@ -31,7 +34,15 @@ class AttributeCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """How many people have a value."""
 
     people: Annotated[int, note("People in the directory.", 1284)]
-    filled: Annotated[int, note("People who have a value.", 1270)]
+    examined: Annotated[
+        int,
+        note(
+            "People that were looked at: all of them, but for standard attributes that come from where they "
+            "always do in a directory of more than 10,000 people.",
+            1284,
+        ),
+    ]
+    filled: Annotated[int, note("People of these who have a value.", 1270)]
     ratio: Annotated[float | None, note("Their share, from 0 to 1; null without people.", 0.9891)]
 
 
@@ -52,9 +63,8 @@ class MappedAttributeBody(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     sources: Annotated[list[Json], note("The sources in force; the first that has a value wins.", [SOURCE])]
-    coverage: Annotated[
-        AttributeCoverage | None, note("Null for standard attributes that come from where they always do.")
-    ]
+    coverage: Annotated[AttributeCoverage, note("How many people have a value.")]
+    samples: Annotated[list[str], SAMPLES]
     missing: Annotated[int | None, note("How many people have no value, of required attributes.", 14)]
     missing_examples: Annotated[list[str], note("Some of these people, by id.")]
 
@@ -65,7 +75,19 @@ class AttributeMapBody(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["attribute_map"] = "attribute_map"
     directory_id: str
     version: Annotated[int, note("The version of the directory's own sources; 0 if it never had any.", 3)]
+    masked: Annotated[bool, MASKED]
     attributes: Annotated[list[MappedAttributeBody], note("Every attribute, the standard ones first.")]
+
+
+class AttributeGapBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who has no value of an attribute."""
+
+    object: Literal["attribute_gap"] = "attribute_gap"
+    directory_user_id: Annotated[str, note("The person.", "directory_user_01KA0Z3W8M6Q4T2R9X7V5B3N1A")]
+    email: Annotated[str | None, note("Their address.", "mira.voss@northwind.example")]
+    name: Annotated[str | None, note("Their name.", "Mira Voss")]
+    state: Annotated[str, note("Whether they are active.", "active", enum=["active", "inactive"])]
+    missing: Annotated[list[str], note("The attributes that are asked about and missing.", ["cost_pool"])]
 
 
 class AttributeMapVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,16 +138,13 @@ def share(part: int, whole: int) -> float:
     return round(part / whole, 4)
 
 
-def _coverage(found: Coverage | None) -> AttributeCoverage | None:
-    if found is None:
-        return None
-    ratio = share(found.filled, found.people) if found.people else None
-    return AttributeCoverage(people=found.people, filled=found.filled, ratio=ratio)
+def _coverage(found: Coverage) -> AttributeCoverage:
+    ratio = share(found.filled, found.examined) if found.examined else None
+    return AttributeCoverage(people=found.people, examined=found.examined, filled=found.filled, ratio=ratio)
 
 
-def _mapped(found: MappedAttribute) -> MappedAttributeBody:
+def _mapped(found: MappedAttribute, *, masked: bool) -> MappedAttributeBody:
     attribute, coverage = found.attribute, found.coverage
-    is_required = attribute.required and coverage is not None
     return MappedAttributeBody(
         key=attribute.key,
         kind=attribute.kind.value,
@@ -135,16 +154,28 @@ def _mapped(found: MappedAttribute) -> MappedAttributeBody:
         level=found.level.value,
         sources=list(found.sources),
         coverage=_coverage(coverage),
-        missing=coverage.people - coverage.filled if is_required and coverage is not None else None,
-        missing_examples=list(coverage.without) if is_required and coverage is not None else [],
+        samples=coverage.samples(masked=masked),
+        missing=coverage.people - coverage.filled if attribute.required else None,
+        missing_examples=list(coverage.without) if attribute.required else [],
     )
 
 
-def _map(found: DirectoryMap) -> AttributeMapBody:
+def _map(found: DirectoryMap, *, masked: bool = True) -> AttributeMapBody:
     return AttributeMapBody(
         directory_id=found.directory_id,
         version=found.version,
-        attributes=[_mapped(one) for one in found.attributes],
+        masked=masked,
+        attributes=[_mapped(one, masked=masked) for one in found.attributes],
+    )
+
+
+def _gap(found: AttributeGap) -> AttributeGapBody:
+    return AttributeGapBody(
+        directory_user_id=found.directory_user_id,
+        email=found.email,
+        name=found.name,
+        state=found.state,
+        missing=list(found.missing),
     )
 
 
@@ -160,7 +191,16 @@ def _version(directory_id: str, found: MapVersion) -> AttributeMapVersion:
 
 
 async def _get(call: Call) -> Answer:
-    return Answer(200, _map(await call.services.attribute_maps.get(call.environment_id, call.path["id"])))
+    masked = is_masked(call)
+    found = await call.services.attribute_maps.get(call.environment_id, call.path["id"])
+    return Answer(200, _map(found, masked=masked))
+
+
+async def _missing(call: Call) -> Answer:
+    page = await call.services.attribute_gaps.list(
+        call.environment_id, call.path["id"], call.text("attribute"), call.page()
+    )
+    return Answer(200, listed(page.map(_gap)))
 
 
 async def _put(call: Call) -> Answer:
@@ -222,7 +262,27 @@ ROUTES = (
         _get,
         "Get the attribute map of a directory",
         AttributeMapBody,
+        query=(UNMASKED,),
         about="Coverage is counted over what people show now: it lags behind a change that is being applied.",
+    ),
+    Route(
+        "GET",
+        "/directories/{id}/attribute_map/missing",
+        _missing,
+        "List people who miss a required attribute",
+        [AttributeGapBody],
+        query=(
+            *PAGING,
+            Parameter(
+                "attribute",
+                "Only people without a value of this attribute of the environment, required or not; without "
+                "it: of any that is required.",
+            ),
+        ),
+        about=(
+            f"At most {MOST_PEOPLE:,} people are looked at for one page. It may hold fewer than `limit`, "
+            "even none, and still name `after`: the list ends where `after` is null."
+        ),
     ),
     Route(
         "PUT",

@@ -8,14 +8,16 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncline.core.attribute_definitions import AttributeInput
-from syncline.core.errors import FieldError, Forbidden, ValidationFailed
+from syncline.core.errors import FieldError, ValidationFailed
 from syncline.core.json import Json
 from syncline.services.attribute_previews import Difference, Preview
 from syncline.services.observed_attributes import Observed
 from syncline.web.api.attribute_maps import OWN_SOURCES, share
 from syncline.web.api.attributes import SOURCE, AttributeCreation, given
-from syncline.web.api.described import Parameter, note
+from syncline.web.api.described import note
+from syncline.web.api.role_previews import PERSON, RolePerson, role_person
 from syncline.web.api.routing import Answer, Call, Route
+from syncline.web.api.samples import MASKED, SAMPLES, UNMASKED, is_masked
 
 
 class AttributePreviewInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +32,7 @@ class AttributePreviewInput(msgspec.Struct, frozen=True, forbid_unknown_fields=T
             {"cost_pool": {"type": "string", "sources": [SOURCE, {"value": "unknown"}]}},
         ),
     ] = UNSET
+    person: Annotated[str | None, PERSON] = None
 
 
 class AttributeCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +71,7 @@ class AttributeMapPreview(msgspec.Struct, frozen=True, kw_only=True):
     examples: Annotated[list[AttributeDifference], note("Up to 20 values that would change.")]
     losing: Annotated[AttributeLosses, note("People who would lose a value.")]
     roles_changed: Annotated[int, note("People who would have other roles because of it.", 0)]
+    person: Annotated[RolePerson | None, note("The person that was named in the call; null if nobody was.")]
     events: Annotated[
         dict[str, int], note("How many events would follow, by type.", {"dsync.user.updated": 1190})
     ]
@@ -83,13 +87,7 @@ class ObservedAttribute(msgspec.Struct, frozen=True, kw_only=True):
     types: Annotated[list[str], note("The JSON types of its values.", ["string"])]
     people: Annotated[int, note("How many people have it, of those looked at.", 1259)]
     ratio: Annotated[float, note("Their share, from 0 to 1.", 0.9805)]
-    samples: Annotated[
-        list[str],
-        note(
-            "Up to three values. Unless many people share them, letters are x and X in them and digits 0.",
-            ["xxxx.xxxx@xxxxxxxxx.xxxxxxx"],
-        ),
-    ]
+    samples: Annotated[list[str], SAMPLES]
 
 
 class ObservedAttributesBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +99,7 @@ class ObservedAttributesBody(msgspec.Struct, frozen=True, kw_only=True):
     examined: Annotated[int, note("People that were looked at.", 1284)]
     sampled: Annotated[bool, note("Whether not everybody was looked at: of more than 10,000 people.")]
     cut: Annotated[bool, note("Whether there are more paths than the 500 that are shown.")]
-    masked: Annotated[bool, note("Whether samples that could tell about a person are masked.", True)]
+    masked: Annotated[bool, MASKED]
     attributes: Annotated[list[ObservedAttribute], note("The paths, those that most people have first.")]
 
 
@@ -123,6 +121,7 @@ def _preview(directory_id: str, found: Preview) -> AttributeMapPreview:
         examples=[_difference(one) for one in found.examples],
         losing=AttributeLosses(people=found.losing, examples=[_difference(one) for one in found.lost]),
         roles_changed=found.roles,
+        person=role_person(found.person),
         events={"dsync.user.updated": found.changed},
     )
 
@@ -157,6 +156,7 @@ async def _try(call: Call) -> Answer:
         call.path["id"],
         sources=None if body.sources is UNSET else body.sources,
         definitions={key: _definition(key, value) for key, value in wanted.items()},
+        person=body.person,
     )
     return Answer(200, _preview(call.path["id"], found))
 
@@ -174,13 +174,9 @@ def _definition(key: str, value: Json) -> AttributeInput | None:
 
 
 async def _observe(call: Call) -> Answer:
-    asked = call.text("unmasked") or "false"
-    if asked not in ("true", "false"):
-        raise ValidationFailed([FieldError("unmasked", "unmasked_invalid")])
-    if asked == "true" and not call.caller.may("admin"):
-        raise Forbidden("Samples without masks need a key with the scope 'admin'.")
+    masked = is_masked(call)
     found = await call.services.observed_attributes.get(call.environment_id, call.path["id"])
-    return Answer(200, _observed(found, masked=asked != "true"))
+    return Answer(200, _observed(found, masked=masked))
 
 
 ROUTES = (
@@ -200,13 +196,7 @@ ROUTES = (
         _observe,
         "List what a directory's provider really sends",
         ObservedAttributesBody,
-        query=(
-            Parameter(
-                "unmasked",
-                "`true` shows samples as they are, to a key with the scope `admin`.",
-                {"type": "string", "enum": ["true", "false"], "default": "false"},
-            ),
-        ),
+        query=(UNMASKED,),
         about="Of more than 10,000 people, about so many are looked at, from all over the directory.",
     ),
 )

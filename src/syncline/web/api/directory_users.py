@@ -40,12 +40,13 @@ async def _get_group(call: Call) -> Answer:
     return Answer(200, await call.services.product.group(call.environment_id, call.path["id"], at))
 
 
-_AT = moment(
+AT = moment(
     "at",
     "Answer as of this time, which lies in the past and within the retention of events; "
     "see the guide on history.",
 )
-_AT_REFUSALS = ((422, "at_in_future"), (422, "at_before_environment"), (422, "at_out_of_retention"))
+"""The parameter of every read that tells of the past, and what it may refuse."""
+AT_REFUSALS = ((422, "at_in_future"), (422, "at_before_environment"), (422, "at_out_of_retention"))
 
 ROUTES = (
     Route(
@@ -65,10 +66,10 @@ ROUTES = (
             Parameter(
                 "email", "Only people with this primary address, in any letter case; needs `directory`."
             ),
-            _AT,
+            AT,
         ),
         about="A directory and a group together give their intersection.",
-        refusals=((404, "entity_not_found"), *_AT_REFUSALS),
+        refusals=((404, "entity_not_found"), *AT_REFUSALS),
     ),
     Route(
         "GET",
@@ -76,8 +77,8 @@ ROUTES = (
         _get_user,
         "Get a directory user",
         wire.DirectoryUser,
-        query=(_AT,),
-        refusals=_AT_REFUSALS,
+        query=(AT,),
+        refusals=AT_REFUSALS,
     ),
     Route(
         "GET",
@@ -91,10 +92,10 @@ ROUTES = (
             Parameter(
                 "user", "Only groups this directory user is a member of; nested groups count as for people."
             ),
-            _AT,
+            AT,
         ),
         about="Who is in a group: list directory users with `group`.",
-        refusals=((404, "entity_not_found"), *_AT_REFUSALS),
+        refusals=((404, "entity_not_found"), *AT_REFUSALS),
     ),
     Route(
         "GET",
@@ -102,7 +103,7 @@ ROUTES = (
         _get_group,
         "Get a directory group",
         wire.DirectoryGroup,
-        query=(_AT,),
-        refusals=_AT_REFUSALS,
+        query=(AT,),
+        refusals=AT_REFUSALS,
     ),
 )

@@ -66,14 +66,14 @@ OF: Mapping[str, Mapping[str, str]] = {
     },
     "DirectoryMembership": {
         "group": "The group.",
-        "direct": "Whether the provider named the person as a member of this very group.",
+        "direct": "Whether the provider named the person as a member of this very group; null as of a time.",
         "shown": (
             "Whether lists and events speak of the membership: direct ones always, others where the "
             "directory's `membership` is `effective`."
         ),
         "path": (
             "The groups from one that the person is a direct member of to this one, each inside of the next: "
-            "a shortest way."
+            "a shortest way. Empty as of a time."
         ),
     },
     "MembershipStep": {"name": "The displayName."},

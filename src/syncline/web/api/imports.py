@@ -9,7 +9,7 @@ import msgspec
 from syncline.core import wire
 from syncline.core.imports import MAX_RECORDS, Outcome
 from syncline.core.json import Json
-from syncline.services.import_records import RecordResult
+from syncline.services.import_results import RecordResult
 from syncline.services.imports import EVENTS, RECORDS, SCIM_IDS, WORKOS, Import, ImportRequest
 from syncline.services.scim_aliases import MAX_PATH, PathAlias
 from syncline.store.imports import ImportState
@@ -133,7 +133,7 @@ class RecordResultBody(msgspec.Struct, frozen=True):
 
     type: Annotated[str, note("The kind of the record.")]
     source_id: Annotated[str, note("Its id in the source; of a membership, that of the group.")]
-    id: Annotated[str | None, note("Its id here; null if it was not taken in.")]
+    id: Annotated[str | None, note("Its id here; null if it was not taken in, or is somebody not shown.")]
     outcome: Annotated[
         str,
         note("`created`, `unchanged`, `skipped` or `refused`.", enum=[outcome.value for outcome in Outcome]),

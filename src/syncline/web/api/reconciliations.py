@@ -14,7 +14,7 @@ from syncline.core.json import Json
 from syncline.core.paging import Order
 from syncline.core.reconcile import CORRECTABLE, Drift
 from syncline.core.rosters import RosterFormat, RosterReader, RosterRow, RowProblem, read_objects, unreadable
-from syncline.services.reconciliation import Address
+from syncline.services.reconciliation_intake import Address
 from syncline.web.api.described import PAGING, Parameter, moment, note, paging
 from syncline.web.api.routing import Answer, Call, Route, listed, read_moment
 

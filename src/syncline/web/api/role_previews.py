@@ -6,10 +6,25 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from syncline.core.role_conflicts import MAX_EXAMPLES
+from syncline.services.role_conflicts import MAX_RULES_SHOWN, MAX_SHOWN, FoundConflict, FoundConflicts
+from syncline.services.role_person import PersonOutcome
 from syncline.services.role_previews import Preview
 from syncline.web.api.described import note
-from syncline.web.api.role_rules import REFUSALS, RULES_PATH, RoleRulesInput, given_rules
+from syncline.web.api.role_rules import REFUSALS, RULES_PATH, RoleRulesInput, rules_from
 from syncline.web.api.routing import Answer, Call, Route
+
+PERSON = note(
+    "Somebody whose roles before and after are told as well, for example whoever edits: the id of a "
+    "directory user, or a primary e-mail address.",
+    "directory_user_01KA0Z1B3D5F7H9K1M3P5R7T9V",
+)
+
+
+class RoleRulesPreviewInput(RoleRulesInput, frozen=True, forbid_unknown_fields=True):
+    """The rules of a directory to try out, whole and in order."""
+
+    person: Annotated[str | None, PERSON] = None
 
 
 class RoleEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +46,8 @@ class RoleWarning(msgspec.Struct, frozen=True, kw_only=True):
         str,
         note(
             "`large_change`: more than a fifth of the people change; `role_without_holders`: nobody holds a "
-            "role any more; `floor_holds`: a floor would hold a part of the change.",
+            "role any more; `floor_holds`: a floor would hold a part of the change; `person_loses_access`: "
+            "the person that was named loses a role.",
             "large_change",
         ),
     ]
@@ -48,6 +64,73 @@ class RoleExample(msgspec.Struct, frozen=True, kw_only=True):
     after: Annotated[list[str], note("Their roles then, floors aside.", ["admin"])]
 
 
+class RolePerson(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the roles of the person that was named, floors aside."""
+
+    directory_user_id: Annotated[str, note("The person.")]
+    email: Annotated[str | None, note("Their address.")]
+    before: Annotated[list[str], note("Their roles now.", ["admin"])]
+    after: Annotated[list[str], note("Their roles then.", ["member"])]
+    gains: Annotated[list[str], note("Roles that they would get.", ["member"])]
+    loses: Annotated[list[str], note("Roles that they would lose.", ["admin"])]
+
+
+class RoleConflictRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that matches, beside others."""
+
+    number: Annotated[int, note("Its place in `rules`, from 1.", 1)]
+    role: Annotated[str, note("The slug of its role.", "editor")]
+    text: Annotated[str, note("Its condition in words.", "is a member of the group “Engineering”")]
+
+
+class RoleConflictExample(msgspec.Struct, frozen=True, kw_only=True):
+    """A person whom several rules match."""
+
+    directory_user_id: Annotated[str, note("The person.")]
+    email: Annotated[str | None, note("Their address.")]
+
+
+class RoleConflict(msgspec.Struct, frozen=True, kw_only=True):
+    """People whom the same several rules match, and no others."""
+
+    people: Annotated[int, note("How many.", 6)]
+    matched: Annotated[int, note("How many rules match them.", 2)]
+    rules: Annotated[list[RoleConflictRule], note(f"These rules, {MAX_RULES_SHOWN} of them at most.")]
+    roles: Annotated[list[str], note("The roles that the people get.", ["editor"])]
+    rule: Annotated[
+        int | None, note("The number of the rule that wins; null in mode `multiple`, where all count.", 1)
+    ]
+    contested: Annotated[
+        bool, note("Whether a rule does not get its way; false where the people get the same either way.")
+    ]
+    text: Annotated[
+        str,
+        note(
+            "All of it in words.",
+            "6 people are in both “Engineering” and “Security”. They get Editor either way.",
+        ),
+    ]
+    examples: Annotated[list[RoleConflictExample], note(f"Up to {MAX_EXAMPLES} of these people.")]
+
+
+class RoleConflicts(msgspec.Struct, frozen=True, kw_only=True):
+    """People whom more than one rule matches."""
+
+    people: Annotated[int, note("How many.", 9)]
+    contested: Annotated[int, note("How many of these rules disagree about.", 3)]
+    sets: Annotated[int, note("How many different sets of rules match them.", 2)]
+    complete: Annotated[
+        bool,
+        note("False where there are more sets than are told apart; `people` counts everybody then, too."),
+    ]
+    data: Annotated[
+        list[RoleConflict],
+        note(
+            f"Up to {MAX_SHOWN} sets: those that rules disagree about first, then those of the most people."
+        ),
+    ]
+
+
 class RoleRulesPreview(msgspec.Struct, frozen=True, kw_only=True):
     """What rules would do if they were put in force now."""
 
@@ -59,6 +142,8 @@ class RoleRulesPreview(msgspec.Struct, frozen=True, kw_only=True):
     roles: Annotated[list[RoleEffect], note("Every role, the most important first.")]
     warnings: Annotated[list[RoleWarning], note("What to look at.")]
     examples: Annotated[list[RoleExample], note("Up to 20 people whose roles would change.")]
+    conflicts: Annotated[RoleConflicts, note("People whom several rules match.")]
+    person: Annotated[RolePerson | None, note("The person that was named in the call; null if nobody was.")]
 
 
 def _preview(directory_id: str, found: Preview) -> RoleRulesPreview:
@@ -89,12 +174,56 @@ def _preview(directory_id: str, found: Preview) -> RoleRulesPreview:
             )
             for one in found.examples
         ],
+        conflicts=_conflicts(found.conflicts),
+        person=role_person(found.person),
+    )
+
+
+def role_person(found: PersonOutcome | None) -> RolePerson | None:
+    """Return the outcome of a person as the API shows it, None for nobody."""
+    if found is None:
+        return None
+    return RolePerson(
+        directory_user_id=found.directory_user_id,
+        email=found.email,
+        before=list(found.before),
+        after=list(found.after),
+        gains=found.gains,
+        loses=found.loses,
+    )
+
+
+def _conflicts(found: FoundConflicts) -> RoleConflicts:
+    return RoleConflicts(
+        people=found.people,
+        contested=found.contested,
+        sets=found.sets,
+        complete=found.is_complete,
+        data=[_conflict(one) for one in found.shown],
+    )
+
+
+def _conflict(found: FoundConflict) -> RoleConflict:
+    return RoleConflict(
+        people=found.people,
+        matched=found.matched,
+        rules=[RoleConflictRule(number=one.number, role=one.role, text=one.text) for one in found.rules],
+        roles=list(found.roles),
+        rule=found.rule,
+        contested=found.contested,
+        text=found.text,
+        examples=[
+            RoleConflictExample(directory_user_id=one.directory_user_id, email=one.email)
+            for one in found.examples
+        ],
     )
 
 
 async def _try_out(call: Call) -> Answer:
     directory_id = call.path["id"]
-    found = await call.services.role_previews.of(call.environment_id, directory_id, await given_rules(call))
+    given = call.read(RoleRulesPreviewInput)
+    rules = await rules_from(call, given)
+    found = await call.services.role_previews.of(call.environment_id, directory_id, rules, given.person)
     return Answer(200, _preview(directory_id, found))
 
 
@@ -105,9 +234,12 @@ ROUTES = (
         _try_out,
         "Try role rules out",
         RoleRulesPreview,
-        takes=RoleRulesInput,
+        takes=RoleRulesPreviewInput,
         scope="admin",
-        about="Tells who would gain and lose which role. Nothing changes.",
+        about=(
+            "Tells who would gain and lose which role, whom several rules match, and what becomes of one "
+            "person that may be named. Nothing changes."
+        ),
         refusals=REFUSALS,
     ),
 )

@@ -27,10 +27,13 @@ from syncline.web.api.described import note
 from syncline.web.api.routing import Answer, Call, Route
 
 _GROUP = "directory_group_01KA0Z3W8M6Q4T2R9X7V5B3N1A"
-_EXAMPLE = {
-    "condition": {"kind": "group_name", "operator": "equals", "value": "Dispatch"},
-    "role": "dispatcher",
-}
+_EXAMPLES = [
+    {
+        "condition": {"kind": "group_name", "operator": "equals", "value": "Dispatch"},
+        "role": "dispatcher",
+    },
+    {"condition": {"kind": "group_name", "operator": "matches", "value": "Disp*"}, "role": "dispatcher"},
+]
 _RULE = "role_rule_01KA0Z3W8M6Q4T2R9X7V5B3N1A"
 _Kind = Literal["group", "group_name", "attribute"]
 _Mode = Literal["single", "multiple"]
@@ -91,7 +94,7 @@ class FloorInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RoleRulesInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of a directory, whole and in order."""
 
-    rules: Annotated[list[RuleInput], note("The rules, the first first.", [_EXAMPLE], maxItems=MAX_RULES)]
+    rules: Annotated[list[RuleInput], note("The rules, the first first.", _EXAMPLES, maxItems=MAX_RULES)]
     mode: Annotated[
         _Mode | None,
         note(
@@ -210,12 +213,8 @@ def _rules(found: RuleSet) -> RoleRulesBody:
     )
 
 
-async def given_rules(call: Call) -> RuleSetInput:
-    """Return the rules in the body of a call, what it leaves open as the environment has settled it.
-
-    Raises `ValidationFailed`.
-    """
-    given = call.read(RoleRulesInput)
+async def rules_from(call: Call, given: RoleRulesInput) -> RuleSetInput:
+    """Return the rules in the body of a call, what it leaves open as the environment has settled it."""
     settled: Mapping[str, Json] = {}
     if given.mode is None or given.default_role is None:
         settled = (await call.services.attributes.settings(call.environment_id)).settings
@@ -238,7 +237,7 @@ async def _get(call: Call) -> Answer:
 
 async def _put(call: Call) -> Answer:
     changed = await call.services.role_rules.replace(
-        call.environment_id, call.path["id"], await given_rules(call), call.cause
+        call.environment_id, call.path["id"], await rules_from(call, call.read(RoleRulesInput)), call.cause
     )
     return Answer(200, _rules(changed))
 

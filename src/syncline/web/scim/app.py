@@ -18,7 +18,6 @@ from syncline.core.scim.schema import ResourceKind
 from syncline.obs.logging import get_logger, is_debugging
 from syncline.services.container import Services
 from syncline.services.kernel import DatabaseUnavailable
-from syncline.services.resource_aliases import SETTING
 from syncline.services.scim_access import Aliased, Elsewhere
 from syncline.services.scim_aliases import RESERVED
 from syncline.web.rates import Rates
@@ -33,6 +32,7 @@ from syncline.web.scim.request import (
     Receive,
     ScimRequest,
     Send,
+    is_below_v1,
     read_body,
     read_headers,
     read_query,
@@ -78,7 +78,7 @@ class ScimApp:
         kernel = self._services.kernel
         begun = time.perf_counter()
         request_id = kernel.ids.new(Prefix.REQUEST)
-        is_v1 = bytes(scope.get("raw_path") or b"").startswith(b"/scim/v1/")
+        is_v1 = is_below_v1(_raw_path(scope))
         self._in_flight.inc()
         try:
             answer = await self._answer(scope, receive, request_id)
@@ -120,7 +120,7 @@ class ScimApp:
                 directory = await access.authenticate(directory_text, shown, cause, path=_raw_path(scope))
             except Elsewhere as found:
                 # Old addresses may look like ours.
-                is_v1, directory_text, segments = _of_alias(found.aliased)
+                is_v1, directory_text, segments = _of_alias(found.aliased, _raw_path(scope))
                 directory = await access.authenticate(directory_text, shown, cause)
         else:
             directory = pending.directory
@@ -159,10 +159,10 @@ class ScimApp:
 
     async def _by_alias(self, scope: AsgiScope, shown: str | None) -> Target | None:
         found = await self._services.scim_access.aliased(_raw_path(scope), shown)
-        return None if found is None else _of_alias(found)
+        return None if found is None else _of_alias(found, _raw_path(scope))
 
     def _handlers(self, context: Context) -> ResourceHandlers:
-        return self._aliased if context.directory.settings.get(SETTING) is True else self._resources
+        return self._aliased if context.directory.has_aliases else self._resources
 
     async def _route(self, request: ScimRequest, context: Context) -> Answer:
         match request.segments:
@@ -265,8 +265,8 @@ class ScimApp:
         raise errors.no_such_endpoint()
 
 
-def _of_alias(found: Aliased) -> Target:
-    return False, found.directory, read_rest(found.rest)
+def _of_alias(found: Aliased, raw: bytes) -> Target:
+    return is_below_v1(raw), found.directory, read_rest(found.rest)
 
 
 def _raw_path(scope: AsgiScope) -> bytes:

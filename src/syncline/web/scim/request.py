@@ -59,6 +59,12 @@ def read_target(scope: AsgiScope) -> tuple[bool, str, tuple[str, ...]]:
     return _VERSIONS[parts[2]], _segment(parts[3]), _segments(parts[4:])
 
 
+def is_below_v1(raw: bytes) -> bool:
+    """Tell whether a raw path lies where SCIM 1.1 is spoken, be it an address of ours or one led to us."""
+    parts = raw.lower().split(b"/", 3)
+    return len(parts) == 4 and parts[1] == b"scim" and _VERSIONS.get(parts[2]) is True
+
+
 def read_rest(raw: bytes) -> tuple[str, ...]:
     """Return the segments of what follows a directory's address. Raises `ScimError` 404."""
     return _segments(raw.partition(b"?")[0].split(b"/")[1:])

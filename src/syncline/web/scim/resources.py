@@ -118,7 +118,11 @@ class ResourceHandlers:
             DeleteUser(id_, if_match) if kind is ResourceKind.USER else DeleteGroup(id_, if_match)
         )
         await self._services.writer.submit(
-            context.directory.scope, command, context.cause, token=context.token
+            context.directory.scope,
+            command,
+            context.cause,
+            token=context.token,
+            aliased=context.directory.has_aliases,
         )
         return Answer(204)
 
@@ -194,6 +198,7 @@ class ResourceHandlers:
             members=not hidden,
             labels=_shows_labels(shown),
             token=context.token,
+            aliased=context.directory.has_aliases,
         )
         self._count_quirks(applied.decision.quirks)
         view = applied.view

@@ -1,4 +1,4 @@
-"""Attributes, roles, effective membership, reconciliation and moving in; attempts have one index less."""
+"""Attributes, roles, effective membership, history, reconciliation, moving in; one index less of attempts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _TABLES = (
     "reevaluations",
     "held_changes",
     "past_memberships",
+    "past_people",
     "reconciliations",
     "reconciliation_rows",
     "reconciliation_findings",
@@ -29,9 +30,12 @@ _TABLES = (
     "resource_aliases",
 )
 
+# Whom an event of the log is about.
+_SUBJECTS = ("user_id", "group_id")
+
 
 def upgrade() -> None:
-    """Add the tables and columns, and leave attempts the index that every query of them takes."""
+    """Add the tables, columns and indexes, and leave attempts the index that every query of them takes."""
     op.drop_index("ix_delivery_attempts_endpoint_id_id", "delivery_attempts")
     op.drop_index("ix_delivery_attempts_started_at", "delivery_attempts")
     _key_attempts_by("endpoint_id", "id")
@@ -39,6 +43,14 @@ def upgrade() -> None:
     op.add_column("directories", sa.Column("membership", sa.Text(), nullable=False, server_default="direct"))
     op.add_column("directory_users", sa.Column("mapped", sa.Text()))
     op.add_column("directory_users", sa.Column("roles", sa.Text()))
+    for column in _SUBJECTS:
+        op.create_index(
+            f"ix_event_log_{column}_position",
+            "event_log",
+            [column, "position"],
+            sqlite_where=sa.text(f"{column} IS NOT NULL"),
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )
     op.create_table(
         "attribute_definitions",
         sa.Column("environment_id", sa.Text(), nullable=False),
@@ -181,6 +193,16 @@ def upgrade() -> None:
         "ix_past_memberships_directory_id_user_id", "past_memberships", ["directory_id", "user_id"]
     )
     op.create_index("ix_past_memberships_ended_at", "past_memberships", ["ended_at"])
+    op.create_table(
+        "past_people",
+        sa.Column("environment_id", sa.Text(), nullable=False),
+        sa.Column("directory_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("directory_id", "user_id", name="pk_past_people"),
+    )
+    op.create_index("ix_past_people_ended_at", "past_people", ["ended_at"])
     op.create_table(
         "reconciliations",
         sa.Column("environment_id", sa.Text(), nullable=False),
@@ -345,6 +367,8 @@ def downgrade() -> None:
     _key_attempts_by("id")
     op.create_index("ix_delivery_attempts_endpoint_id_id", "delivery_attempts", ["endpoint_id", "id"])
     op.create_index("ix_delivery_attempts_started_at", "delivery_attempts", ["started_at"])
+    for column in _SUBJECTS:
+        op.drop_index(f"ix_event_log_{column}_position", "event_log")
     for table in _TABLES:
         op.drop_table(table)
     op.drop_column("directory_users", "roles")

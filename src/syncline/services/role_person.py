@@ -1,0 +1,77 @@
+"""One person named in a preview: whoever edits sees what becomes of their own access (`ui.md` §12.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from syncline.core.errors import FieldError, ValidationFailed
+from syncline.core.events import user_body
+from syncline.core.ids import Prefix, is_id
+from syncline.core.model import Directory, RoleGrant, UserRecord
+from syncline.core.paging import Span
+from syncline.store import product_reads
+from syncline.store.database import Connection
+from syncline.store.product_reads import ShownUser, UserFilter
+
+
+@dataclass(frozen=True, slots=True)
+class PersonOutcome:
+    """The roles of a person before and after, floors aside."""
+
+    directory_user_id: str
+    email: str | None
+    before: Sequence[str]
+    after: Sequence[str]
+
+    @property
+    def gains(self) -> list[str]:
+        """The roles that the person would get."""
+        return [role for role in self.after if role not in self.before]
+
+    @property
+    def loses(self) -> list[str]:
+        """The roles that the person would lose."""
+        return [role for role in self.before if role not in self.after]
+
+
+def person_named(connection: Connection, directory: Directory, given: str | None) -> str | None:
+    """Return the SCIM id of somebody in a directory's product view, None if nobody is named.
+
+    `given` is the id of a directory user, or a primary e-mail address. Raises `ValidationFailed`
+    (`person_unknown`, and `person_ambiguous` for an address that several people have).
+    """
+    if given is None:
+        return None
+    found = _found(connection, directory, given)
+    if not found:
+        raise ValidationFailed(
+            [FieldError("person", "person_unknown")], "The directory has nobody with this id or address."
+        )
+    if len(found) > 1:
+        raise ValidationFailed(
+            [FieldError("person", "person_ambiguous")],
+            "Several people of the directory have this address: name one by id.",
+        )
+    return found[0][0].id
+
+
+def outcome_of(directory: Directory, before: UserRecord, after: UserRecord) -> PersonOutcome:
+    """Return what becomes of a person of the product view."""
+    shown = user_body(directory, before)
+    return PersonOutcome(shown.id, shown.email, slugs(before.roles), slugs(after.roles))
+
+
+def slugs(grants: Sequence[RoleGrant] | None) -> list[str]:
+    """Return the slugs of roles that somebody holds, in their order."""
+    return [grant.role for grant in grants or ()]
+
+
+def _found(connection: Connection, directory: Directory, given: str) -> list[ShownUser]:
+    if is_id(Prefix.DIRECTORY_USER, given):
+        found = product_reads.user(connection, directory.environment_id, given)
+        return [found] if found is not None and found[1].id == directory.id else []
+    if "@" not in given or "\x00" in given:
+        return []
+    wanted = UserFilter(directory=directory.scope, email=given)
+    return product_reads.users(connection, directory.environment_id, wanted, Span(2))

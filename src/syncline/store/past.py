@@ -1,0 +1,104 @@
+"""What is kept beside the log because no event tells it: memberships that ended with their group, and what
+people were like who changed as they left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from syncline.core.departures import PastPerson
+from syncline.core.model import Scope
+from syncline.store import tables as t
+from syncline.store.point_in_time import Cut
+from syncline.store.prepared import Prepared, insert_columns
+from syncline.store.types import among
+
+_members, _people = t.past_memberships.c, t.past_people.c
+_insert_people = Prepared(insert(t.past_people), insert_columns(t.past_people))
+
+
+def keep_people(connection: Connection, scope: Scope, people: Sequence[PastPerson], at: datetime) -> None:
+    """Write down what people were like before they left at a moment."""
+    if people:
+        _insert_people.run(
+            connection,
+            [
+                {
+                    "environment_id": scope.environment_id,
+                    "directory_id": scope.directory_id,
+                    "user_id": person.user_id,
+                    "body": person.body,
+                    "ended_at": at,
+                }
+                for person in people
+            ],
+        )
+
+
+def people_before(
+    connection: Connection, where: Cut, directory_ids: Collection[str], user_ids: Collection[str]
+) -> dict[str, str]:
+    """Return what people showed until they left after the cut, of those who changed as they did."""
+    rows = connection.execute(
+        select(_people.user_id, _people.body).where(
+            among(_people.directory_id, "directories"),
+            among(_people.user_id, "users"),
+            _people.environment_id == where.environment_id,
+            _people.ended_at > where.at,
+        ),
+        {"directories": sorted(directory_ids), "users": sorted(user_ids)},
+    )
+    return {row.user_id: row.body for row in rows}
+
+
+def past_groups(
+    connection: Connection, where: Cut, directory_ids: Collection[str], user_ids: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return (person, group) of memberships that ended after the cut because the group was deleted."""
+    rows = connection.execute(
+        select(_members.user_id, _members.group_id).where(
+            among(_members.directory_id, "directories"),
+            among(_members.user_id, "users"),
+            _members.environment_id == where.environment_id,
+            _members.ended_at > where.at,
+        ),
+        {"directories": sorted(directory_ids), "users": sorted(user_ids)},
+    )
+    return [(row.user_id, row.group_id) for row in rows]
+
+
+def past_members(connection: Connection, where: Cut, directory_id: str, group_id: str) -> list[str]:
+    """Return the people who were members of a group that was deleted after the cut, when that happened.
+
+    `group_id` is the SCIM id.
+    """
+    rows = connection.execute(
+        select(_members.user_id).where(
+            _members.directory_id == directory_id,
+            _members.group_id == group_id,
+            _members.environment_id == where.environment_id,
+            _members.ended_at > where.at,
+        )
+    )
+    return list(rows.scalars())
+
+
+def last_ends(
+    connection: Connection, where: Cut, directory_ids: Collection[str], user_ids: Collection[str]
+) -> dict[str, datetime]:
+    """Return when people last lost a membership with its group, before the cut."""
+    rows = connection.execute(
+        select(_members.user_id, func.max(_members.ended_at).label("ended_at"))
+        .where(
+            among(_members.directory_id, "directories"),
+            among(_members.user_id, "users"),
+            _members.environment_id == where.environment_id,
+            _members.ended_at <= where.at,
+        )
+        .group_by(_members.user_id),
+        {"directories": sorted(directory_ids), "users": sorted(user_ids)},
+    )
+    return {row.user_id: row.ended_at for row in rows}
