@@ -204,7 +204,7 @@ async def test_moving_an_endpoint_during_a_request_neither_undoes_the_move_nor_o
     gate = Gate()
     hooks.answer = lambda request: gate.reply(request) if request.path == "/hook" else Reply()
     endpoint, other = await stage.endpoint(hooks.url()), await stage.endpoint(hooks.url("/other"))
-    briefly = replace(QUICK, lease=timedelta(seconds=2), send_seconds=1.0)
+    briefly = replace(QUICK, lease=timedelta(seconds=5), send_seconds=1.0)
     async with dispatching(stage.kernel, briefly), dispatching(stage.kernel, briefly):
         ids = await stage.emit(*[A] * 5)
         await wait_until(lambda: hooks.at("/hook"))

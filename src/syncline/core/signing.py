@@ -29,6 +29,28 @@ class SignatureRefused(Exception):
     """A signature is missing, malformed, too old, too new, or of another body or secret."""
 
 
+class SigningKey:
+    """A secret that signs again and again: both keyed hashes are begun once, which is half of their cost."""
+
+    __slots__ = ("_standard", "_workos")
+
+    def __init__(self, secret: str) -> None:
+        self._workos = hmac.new(secret.encode(), digestmod="sha256")
+        self._standard = hmac.new(_standard_key(secret), digestmod="sha256")
+
+    def workos(self, timestamp: str, body: bytes) -> str:
+        """Return the digest of the WorkOS family; `timestamp` in milliseconds."""
+        digest = self._workos.copy()
+        digest.update(b"%b.%b" % (timestamp.encode(), body))
+        return digest.hexdigest()
+
+    def standard(self, message_id: str, timestamp: str, body: bytes) -> str:
+        """Return the digest of Standard Webhooks; `timestamp` in seconds."""
+        digest = self._standard.copy()
+        digest.update(b"%b.%b.%b" % (message_id.encode(), timestamp.encode(), body))
+        return binascii.b2a_base64(digest.digest(), newline=False).decode()
+
+
 def new_endpoint_secret(random_bytes: bytes) -> str:
     """Return `whsec_` and the base64 of 24 to 64 random bytes; `ValueError` for another number of them."""
     if not MIN_SECRET_BYTES <= len(random_bytes) <= MAX_SECRET_BYTES:
@@ -36,13 +58,14 @@ def new_endpoint_secret(random_bytes: bytes) -> str:
     return SECRET_PREFIX + base64.b64encode(random_bytes).decode()
 
 
-def workos_signature(secret: str, timestamp_ms: int, body: bytes) -> str:
+def workos_signature(secret: str | SigningKey, timestamp_ms: int, body: bytes) -> str:
     """Return the value of `WorkOS-Signature`: `t=<milliseconds>, v1=<hex>`, with the space Python needs."""
-    return f"t={timestamp_ms}, v1={_workos_digest(secret, str(timestamp_ms), body)}"
+    timestamp = str(timestamp_ms)
+    return f"t={timestamp}, v1={_key(secret).workos(timestamp, body)}"
 
 
 def standard_headers(
-    secrets: Sequence[str], message_id: str, timestamp_s: int, body: bytes
+    secrets: Sequence[str | SigningKey], message_id: str, timestamp_s: int, body: bytes
 ) -> dict[str, str]:
     """Return the three headers of Standard Webhooks, signed with each secret in the order given.
 
@@ -50,11 +73,12 @@ def standard_headers(
     """
     if not 1 <= len(secrets) <= MAX_SIGNATURES:
         raise ValueError(f"a webhook is signed with 1 to {MAX_SIGNATURES} secrets, not {len(secrets)}")
-    signatures = [_standard_digest(secret, message_id, str(timestamp_s), body) for secret in secrets]
+    timestamp = str(timestamp_s)
+    signatures = ["v1," + _key(secret).standard(message_id, timestamp, body) for secret in secrets]
     return {
         "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(signatures),
     }
 
 
@@ -68,7 +92,7 @@ def verify_workos(
     timestamp, given = match.groups()
     if abs(now_ms - int(timestamp)) > tolerance_ms:
         raise SignatureRefused("The timestamp is too far from now.")
-    if not hmac.compare_digest(_workos_digest(secret, timestamp, body), given):
+    if not hmac.compare_digest(SigningKey(secret).workos(timestamp, body), given):
         raise SignatureRefused("The signature is of another body or another secret.")
 
 
@@ -97,7 +121,7 @@ def verify_standard(
         f"{message_id}{signatures}".encode()
     except UnicodeEncodeError:
         raise SignatureRefused("The headers hold what is no text.") from None
-    expected = [_standard_digest(secret, message_id, timestamp, body).encode() for secret in secrets]
+    expected = [SigningKey(secret).standard(message_id, timestamp, body).encode() for secret in secrets]
     for signature in signatures.split(" "):
         version, _, given = signature.partition(",")
         # Bytes, because compare_digest refuses text with other than ASCII characters.
@@ -106,13 +130,8 @@ def verify_standard(
     raise SignatureRefused("No signature is of this body and a secret of the endpoint.")
 
 
-def _workos_digest(secret: str, timestamp: str, body: bytes) -> str:
-    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, "sha256").hexdigest()
-
-
-def _standard_digest(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    message = f"{message_id}.{timestamp}.".encode() + body
-    return base64.b64encode(hmac.digest(_standard_key(secret), message, "sha256")).decode()
+def _key(secret: str | SigningKey) -> SigningKey:
+    return SigningKey(secret) if isinstance(secret, str) else secret
 
 
 def _standard_key(secret: str) -> bytes:

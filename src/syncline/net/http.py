@@ -14,10 +14,10 @@ from typing import Any, cast
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from yarl import URL
 
 from syncline import __version__
 from syncline.net.dns import SystemResolver
+from syncline.net.exchange import Answer, Target, exchange
 from syncline.net.policy import AddressPolicy, AddressRefused, parse_url
 
 MAX_BODY = 16 * 1024
@@ -29,6 +29,9 @@ MAX_CONNECTIONS = 100
 MAX_CONNECTIONS_PER_HOST = 10
 # Below the five seconds after which Node.js closes an idle connection: a POST that meets the closing fails.
 KEEP_ALIVE_SECONDS = 3.0
+# Addresses whose requests are begun from what the last one had; few of them are in use at once.
+MAX_TARGETS = 1_000
+_ALWAYS = {"User-Agent": f"Syncline/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
@@ -57,7 +60,7 @@ class OutboundFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OutboundResponse:
-    """An answer: status, headers in lower case, the beginning of the body as text, seconds it took."""
+    """An answer: status, headers by lower-case name, the beginning of the body as text, seconds it took."""
 
     status: int
     headers: Mapping[str, str]
@@ -91,7 +94,8 @@ class OutboundClient:
         self._max_body = max_body
         self._resolver = resolver or SystemResolver(MAX_CONNECTIONS)
         self._ssl_context = ssl_context
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._connectors: dict[str, aiohttp.TCPConnector] = {}
+        self._targets: dict[str, Target] = {}
 
     async def __aenter__(self) -> OutboundClient:
         return self
@@ -101,9 +105,9 @@ class OutboundClient:
 
     async def close(self) -> None:
         """Close all connections, also those in use."""
-        sessions, self._sessions = list(self._sessions.values()), {}
-        for session in sessions:
-            await session.close()
+        connectors, self._connectors, self._targets = list(self._connectors.values()), {}, {}
+        for connector in connectors:
+            await connector.close()
         await self._resolver.close()
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
@@ -123,51 +127,41 @@ class OutboundClient:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            target = parse_url(url)
-            async with self._session(target).post(
-                target, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                prefix = await self._read(response)
-                return OutboundResponse(response.status, _lowered(response), prefix, clock() - started)
+            async with asyncio.timeout(self._timeout.total):
+                target = self._targets.get(url) or self._target(url)
+                request = target.written(body, headers)
+                answer = await exchange(target, request, self._timeout, self._max_body)
+            return OutboundResponse(answer.status, answer.headers, _prefix(answer), clock() - started)
         except (aiohttp.ClientError, AddressRefused, OSError, TimeoutError, ValueError) as error:
             kind, detail = explain_failure(error)
             raise OutboundFailure(kind, detail, clock() - started) from error
 
-    async def _read(self, response: aiohttp.ClientResponse) -> str:
-        """Return the kept beginning of the body; an answer longer than the limit costs its connection."""
-        chunks: list[bytes] = []
-        size = 0
-        while size < self._max_body and (chunk := await response.content.read(self._max_body - size)):
-            chunks.append(chunk)
-            size += len(chunk)
-        if not response.content.at_eof():
-            response.close()
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
-            return f"[{size} bytes encoded as {encoding[:40]}]"
-        return b"".join(chunks)[:KEPT_BODY].decode("utf-8", "replace").replace("\x00", "")
+    def _target(self, url: str) -> Target:
+        parsed = parse_url(url)
+        if len(self._targets) >= MAX_TARGETS:
+            self._targets.clear()
+        target = Target(parsed, self._connector(parsed.scheme), _ALWAYS)
+        self._targets[url] = target
+        return target
 
-    def _session(self, target: URL) -> aiohttp.ClientSession:
-        """Return the session of the URL's scheme: plain http obeys a stricter rule at connect time."""
-        session = self._sessions.get(target.scheme)
-        if session is None:
-            session = self._sessions[target.scheme] = self._new_session(plain=target.scheme == "http")
-        return session
+    def _connector(self, scheme: str) -> aiohttp.TCPConnector:
+        """Return the connector of a scheme: plain http obeys a stricter rule at connect time."""
+        connector = self._connectors.get(scheme)
+        if connector is None:
+            connector = self._connectors[scheme] = guarded_connector(
+                self._policy, self._resolver, plain=scheme == "http", ssl_context=self._ssl_context
+            )
+        return connector
 
-    def _new_session(self, *, plain: bool) -> aiohttp.ClientSession:
-        connector = guarded_connector(
-            self._policy, self._resolver, plain=plain, ssl_context=self._ssl_context
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=self._timeout,
-            # A cookie of one tenant's receiver must not travel to another's.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=MAX_BODY,
-            headers={"User-Agent": f"Syncline/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
-        )
+
+def _prefix(answer: Answer) -> str:
+    """Return the kept beginning of the body."""
+    if not answer.body:
+        return ""
+    encoding = answer.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        return f"[{len(answer.body)} bytes encoded as {encoding[:40]}]"
+    return answer.body[:KEPT_BODY].decode("utf-8", "replace").replace("\x00", "")
 
 
 def guarded_connector(
@@ -267,10 +261,6 @@ class _GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Leave the inner resolver open: both sessions use it."""
-
-
-def _lowered(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def explain_failure(error: BaseException) -> tuple[FailureKind, str]:

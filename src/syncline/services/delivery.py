@@ -8,15 +8,14 @@ seal it finds by polling. Rules and their reasons: `events-webhooks.md` §3.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 from syncline import faults
 from syncline.obs.logging import get_logger
-from syncline.services.coalesce import Coalescer
+from syncline.services.delivery_changes import Changes
 from syncline.services.delivery_figures import measure
+from syncline.services.delivery_queue import Queue
 from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.delivery_slots import Host, Slots, host_of
 from syncline.services.delivery_turn import Shared, Turn
@@ -25,7 +24,8 @@ from syncline.services.keyring import SealBroken
 from syncline.services.turns import drain
 from syncline.store import deliveries, sleepers
 from syncline.store.database import Connection, DatabaseUnavailable
-from syncline.store.deliveries import Claim, Due, LeaseLost
+from syncline.store.deliveries import Claim, LeaseLost
+from syncline.store.delivery_at_once import claim_at_once
 
 _logger = get_logger(__name__)
 _LOOK_ROWS = 500
@@ -40,12 +40,14 @@ class Dispatcher:
         self._kernel = kernel
         self._settings = settings or DispatchSettings()
         self._slots = Slots(self._settings.slots, self._settings.slots_per_host)
-        changes = Coalescer(self._changed_at, collects=not kernel.database.looks_up_in_place)
-        self._shared = Shared(kernel, self._settings, changes.get, self._slots)
+        in_place = kernel.database.looks_up_in_place
+        self._changes = Changes(self._changed_at, self._time, in_place=in_place)
+        self._shared = Shared(kernel, self._settings, self._changes, self._slots)
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._woken: set[str] = set()
         self._wake = asyncio.Event()
-        # Whether the last look left endpoints for want of slots, so that a free slot needs a full look.
+        self._queue = Queue(self._slots)
+        # Whether the last look ended early for want of slots, so that an empty queue says nothing.
         self._held_back = False
 
     @property
@@ -89,13 +91,13 @@ class Dispatcher:
             await self._wait(next_poll - time())
             # What is sealed in this moment is found by the same look.
             await asyncio.sleep(self._settings.gather)
-            polled = time() >= next_poll or self._held_back
+            polled = time() >= next_poll or (self._held_back and not self._queue)
             woken, self._woken = self._woken, set()
             try:
                 if polled:
                     next_poll = time() + self._settings.poll
                     await self._fill(None, stop)
-                elif woken:
+                elif woken or self._queue:
                     await self._fill(woken, stop)
                 if time() >= next_sweep:
                     next_sweep = time() + self._settings.sweep
@@ -125,58 +127,69 @@ class Dispatcher:
         self._wake.set()
 
     async def _fill(self, environments: set[str] | None, stop: asyncio.Event) -> None:
-        """Claim as many waiting endpoints as there are free slots and start their turns."""
-        free = self._slots.free
-        self._held_back = False
-        chosen = await self._choose(environments, free)
+        """Claim as many waiting endpoints as there are free slots and start their turns.
+
+        None looks at all environments. Otherwise those of earlier looks come first, then those of the named
+        ones.
+        """
+        if environments is None:
+            self._queue.clear()
+            self._held_back = False
+        if environments is None or environments:
+            await self._look(environments)
+        chosen = self._queue.take(self._turns)
         if not chosen:
             return
         begun = asyncio.get_running_loop().time()
-        claims = await self._kernel.database.write(partial(self._claim, ids=[due.id for due in chosen]))
+        claims = await self._claims([due.id for due in chosen])
         faults.hit("dispatch.after_claim")
         for claim in claims:
             self._start(claim, begun, stop)
+        if len(claims) < len(chosen) and self._queue:
+            # Others were faster: the slots are for the next ones.
+            self._wake.set()
 
-    async def _choose(self, environments: set[str] | None, free: int) -> list[Due]:
-        chosen: list[Due] = []
-        taken: Counter[Host] = Counter()
+    async def _look(self, environments: set[str] | None) -> None:
+        """Queue endpoints that wait, until there are enough of them or no more."""
         skip = 0
-        while free > 0:
+        while not self._queue.is_enough:
             found = await self._kernel.database.look_up(
                 lambda connection, skip=skip: deliveries.due(  # type: ignore[misc]
                     connection, self._settings.now(connection), environments, limit=_LOOK_ROWS, skip=skip
                 )
             )
             for due in found:
-                host = host_of(due.endpoint_url)
-                if due.id in self._turns:
-                    continue
-                if len(chosen) == free or taken[host] >= self._slots.free_at(host):
-                    self._held_back = True
-                    continue
-                taken[host] += 1
-                chosen.append(due)
-            if len(found) < _LOOK_ROWS or len(chosen) == free:
-                return chosen
+                if due.id not in self._turns:
+                    self._queue.add(due)
+            if len(found) < _LOOK_ROWS:
+                return
             skip += _LOOK_ROWS
         self._held_back = True
-        return chosen
 
-    def _claim(self, connection: Connection, ids: list[str]) -> list[Claim]:
-        now = self._settings.now(connection)
-        return deliveries.claim(connection, ids, now, self._settings.lease)
+    async def _claims(self, ids: list[str]) -> list[Claim]:
+        now, lease, database = self._settings.now, self._settings.lease, self._kernel.database
+        claims = await database.at_once(
+            lambda connection: claim_at_once(connection, ids, now(connection), lease)
+        )
+        if claims is not None:
+            return claims
+        return await database.write(
+            lambda connection: deliveries.claim(connection, ids, now(connection), lease)
+        )
 
     def _start(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
         host = host_of(claim.endpoint_url)
         self._slots.take(host)
+        self._changes.watch(claim.id, claim.updated_at, begun)
         task = asyncio.create_task(self._take_turn(claim, begun, stop), name="dispatch turn")
         self._turns[claim.id] = task
         task.add_done_callback(lambda _: self._end(claim, host))
 
     def _end(self, claim: Claim, host: Host) -> None:
         del self._turns[claim.id]
+        self._changes.forget(claim.id)
         self._slots.give(host)
-        if self._held_back:
+        if self._held_back or self._queue:
             self._wake.set()
 
     async def _take_turn(self, claim: Claim, begun: float, stop: asyncio.Event) -> None:
@@ -198,6 +211,10 @@ class Dispatcher:
             self._kernel.metrics.loop_errors.labels("dispatch turn").inc()
             _logger.exception("turn.failed", endpoint_id=claim.id)
             await self._hold(claim)
+
+    @staticmethod
+    def _time() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _changed_at(self, endpoint_ids: Sequence[str]) -> dict[str, datetime]:
         return await self._kernel.database.look_up(

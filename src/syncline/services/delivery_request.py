@@ -14,7 +14,13 @@ from syncline.core.endpoint_options import EndpointOptions, PayloadFormat
 from syncline.core.envelope import envelope
 from syncline.core.ids import Prefix
 from syncline.core.retry import Outcome, outcome_of_status, parse_retry_after
-from syncline.core.signing import MAX_SIGNATURES, WORKOS_HEADER, standard_headers, workos_signature
+from syncline.core.signing import (
+    MAX_SIGNATURES,
+    WORKOS_HEADER,
+    SigningKey,
+    standard_headers,
+    workos_signature,
+)
 from syncline.net.http import FailureKind, OutboundFailure, OutboundResponse
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import place
@@ -26,9 +32,9 @@ _DEFAULTS = EndpointOptions()
 
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
-    """A secret in the clear; from `switch_at` on it makes the `WorkOS-Signature`."""
+    """A secret that was opened; from `switch_at` on it makes the `WorkOS-Signature`."""
 
-    text: str
+    key: SigningKey
     switch_at: datetime
     expires_at: datetime | None
 
@@ -57,15 +63,19 @@ def secret_place(environment_id: str, endpoint_id: str, secret_id: str) -> str:
 def open_secrets(
     kernel: Kernel, environment_id: str, endpoint_id: str, secrets: Sequence[EndpointSecret]
 ) -> list[SigningSecret]:
-    """Return an endpoint's secrets in the clear, in the order given. Raises `SealBroken`."""
+    """Return an endpoint's secrets ready to sign, in the order given. Raises `SealBroken`."""
     return [
         SigningSecret(
-            kernel.keyring.open(secret.sealed, secret_place(environment_id, endpoint_id, secret.id)).decode(),
+            SigningKey(_opened(kernel, secret, secret_place(environment_id, endpoint_id, secret.id))),
             secret.switch_at,
             secret.expires_at,
         )
         for secret in secrets
     ]
+
+
+def _opened(kernel: Kernel, secret: EndpointSecret, where: str) -> str:
+    return kernel.keyring.open(secret.sealed, where).decode()
 
 
 def signature_headers(
@@ -83,8 +93,9 @@ def signature_headers(
         raise ValueError("the endpoint has no secret")
     switched = next((secret for secret in usable if secret.switch_at <= now), usable[-1])
     timestamp_ms = int(now.timestamp() * 1000)
-    headers = standard_headers([secret.text for secret in usable], message_id, timestamp_ms // 1000, body)
-    return headers | {WORKOS_HEADER: workos_signature(switched.text, timestamp_ms, body)}
+    headers = standard_headers([secret.key for secret in usable], message_id, timestamp_ms // 1000, body)
+    headers[WORKOS_HEADER] = workos_signature(switched.key, timestamp_ms, body)
+    return headers
 
 
 def payload(row: Any, options: EndpointOptions, base_url: str) -> tuple[bytes, str]:
@@ -108,11 +119,10 @@ async def send(
     """Post one log row to an endpoint, signed at this moment; never raises for what the receiver does."""
     body, content_type = payload(row, options, kernel.base_url)
     started_at = kernel.clock()
-    headers = signature_headers(secrets, row.event_id, started_at, body) | {
-        "Content-Type": content_type,
-        "Syncline-Event-Id": row.event_id,
-        "Syncline-Attempt": str(attempt),
-    }
+    headers = signature_headers(secrets, row.event_id, started_at, body)
+    headers["Content-Type"] = content_type
+    headers["Syncline-Event-Id"] = row.event_id
+    headers["Syncline-Attempt"] = str(attempt)
     metrics = kernel.metrics
     metrics.deliveries_in_flight.inc()
     begun = asyncio.get_running_loop().time()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 from syncline.net.policy import AddressRefused, parse_url
 
 Host = tuple[str, int]
 
 
+@lru_cache(maxsize=4096)
 def host_of(url: str) -> Host:
     """Return the host and port that an address names; what cannot be read is a host of its own."""
     try:

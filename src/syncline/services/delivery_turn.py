@@ -16,6 +16,7 @@ from syncline import faults
 from syncline.core.circuit import ramped
 from syncline.core.retry import Outcome
 from syncline.obs.logging import get_logger
+from syncline.services.delivery_changes import Changes
 from syncline.services.delivery_disabling import disable
 from syncline.services.delivery_ledger import Ledger
 from syncline.services.delivery_request import Sent, SigningSecret, open_secrets, send
@@ -27,6 +28,7 @@ from syncline.services.turns import persistently
 from syncline.store import deliveries, endpoints
 from syncline.store.database import Connection, T
 from syncline.store.deliveries import Claim, Ending, Saved
+from syncline.store.delivery_at_once import is_usual, save_at_once
 
 _logger = get_logger(__name__)
 
@@ -35,13 +37,13 @@ _logger = get_logger(__name__)
 class Shared:
     """What the turns of a process share.
 
-    `changed_at` says when the owner of an endpoint last changed it, None if it is gone; many turns ask it
-    at once. `slots` are what requests are made in: a turn has one before it begins.
+    `changes` watches the endpoint of each turn. `slots` are what requests are made in: a turn has one before
+    it begins.
     """
 
     kernel: Kernel
     settings: DispatchSettings
-    changed_at: Callable[[str], Awaitable[datetime | None]]
+    changes: Changes
     slots: Slots
 
 
@@ -192,9 +194,12 @@ class Turn:
         self._flights[asyncio.create_task(self._send(step), name="delivery")] = step
 
     async def _is_unchanged(self) -> bool:
-        """Ask before each request, so that a change holds from the moment its owner is told of it."""
-        changed_at = await self._persistently(lambda: self._shared.changed_at(self._claim.id))
-        return changed_at == self._claim.updated_at
+        """Look before each request, so that a change holds from the moment its owner is told of it."""
+        changes, claim = self._shared.changes, self._claim
+        known = changes.recent(claim.id)
+        if known is not None:
+            return known.changed_at == claim.updated_at
+        return await self._persistently(lambda: changes.ask(claim.id)) == claim.updated_at
 
     async def _send(self, step: Step) -> Sent:
         claim = self._claim
@@ -252,6 +257,11 @@ class Turn:
         progress = self._ledger.progress(self._sources.log.cursor, self._sources.replay_progress())
         lease_until, due_at = now + self._settings.lease, self._due_at(ending, now)
 
+        def at_once(connection: Connection) -> Saved:
+            return save_at_once(
+                connection, self._claim, progress, ending, lease_until=lease_until, next_due_at=due_at
+            )
+
         def work(connection: Connection) -> Saved:
             saved = deliveries.save(
                 connection, self._claim, progress, ending, lease_until=lease_until, next_due_at=due_at
@@ -260,8 +270,15 @@ class Turn:
                 return replace(saved, state=endpoints.EndpointState.DISABLED)
             return saved
 
+        async def write() -> Saved:
+            if is_usual(progress, ending):
+                saved = await self._kernel.database.at_once(at_once)
+                if saved is not None:
+                    return saved
+            return await self._kernel.database.write(work)
+
         faults.hit("dispatch.before_finish")
-        saved = await self._persistently(lambda: self._kernel.database.write(work))
+        saved = await self._persistently(write)
         # Not before: a save that was cut off is repeated whole.
         self._ledger.saved()
         self._sources.finish_replay()

@@ -14,6 +14,7 @@ from syncline.core.paging import Page, PageRequest
 from syncline.core.wire import WebhookEndpoint, WebhookEndpointDetails
 from syncline.net.policy import AddressRefused
 from syncline.obs.logging import get_logger
+from syncline.services.delivery_changes import let_turns_notice
 from syncline.services.endpoint_changes import (
     OptionChanges,
     check_state,
@@ -177,6 +178,7 @@ class Endpoints:
         _logger.info("endpoint.updated", endpoint_id=endpoint_id, state=changed.state, cause=cause.id)
         # Another process finds a woken endpoint by polling; this one need not wait for that.
         self._kernel.sealed.notify(environment_id)
+        await let_turns_notice()
         return changed
 
     async def delete(self, environment_id: str, endpoint_id: str, cause: Cause) -> None:
@@ -186,6 +188,7 @@ class Endpoints:
         ):
             raise not_found(endpoint_id)
         _logger.info("endpoint.deleted", endpoint_id=endpoint_id, cause=cause.id)
+        await let_turns_notice()
 
     async def rotate_secret(
         self,

@@ -9,16 +9,26 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from syncline.core.endpoint_options import EndpointOptions, read_options
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
-from syncline.store.types import among
+from syncline.store.prepared import Prepared
+from syncline.store.types import Instant, among
 
 _c, _secrets = t.webhook_endpoints.c, t.endpoint_secrets.c
 _decode_events = msgspec.json.Decoder(tuple[str, ...]).decode
 _DEFAULTS = EndpointOptions()
+_unexpired = Prepared(
+    select(t.endpoint_secrets)
+    .where(
+        _secrets.environment_id == bindparam("environment"),
+        among(_secrets.endpoint_id, "endpoints"),
+        or_(_secrets.expires_at.is_(None), _secrets.expires_at > bindparam("now", type_=Instant())),
+    )
+    .order_by(_secrets.id.desc())
+)
 # What retention writes into the settings beside the options.
 MISSED = "missed"
 
@@ -171,18 +181,9 @@ def secrets_of(
     connection: Connection, environment_id: str, endpoint_ids: Sequence[str], now: datetime
 ) -> dict[str, list[EndpointSecret]]:
     """Return the unexpired secrets by endpoint id, newest first."""
-    rows = connection.execute(
-        select(t.endpoint_secrets)
-        .where(
-            _secrets.environment_id == environment_id,
-            among(_secrets.endpoint_id, "endpoints"),
-            (_secrets.expires_at.is_(None)) | (_secrets.expires_at > now),
-        )
-        .order_by(_secrets.id.desc()),
-        {"endpoints": list(endpoint_ids)},
-    )
+    wanted = {"environment": environment_id, "endpoints": list(endpoint_ids), "now": now}
     found: dict[str, list[EndpointSecret]] = {id_: [] for id_ in endpoint_ids}
-    for row in rows:
+    for row in _unexpired.all(connection, wanted):
         found[row.endpoint_id].append(
             EndpointSecret(
                 id=row.id,
