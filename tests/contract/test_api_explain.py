@@ -154,7 +154,7 @@ async def test_roles_and_absent_roles_name_the_rule_and_the_group(here: Api) -> 
     assert absent["auditor"]["sentence"] == (
         "Not Auditor: rule 3 is for whoever has a job_title that is “Auditor”; job_title is Planner."
     )
-    assert absent["member"]["sentence"] == "Not Member: no rule gives it."
+    assert absent["member"]["sentence"] == "Not Member: it is for people whom no rule matches."
 
 
 async def test_a_membership_is_direct_or_has_a_way(here: Api) -> None:

@@ -86,7 +86,10 @@ def test_a_role_that_is_not_held_names_what_each_rule_needs() -> None:
     assert explain.absent_role(question(names={}), "admin", []).sentence == (
         "Not Admin: rule 1 needs a group that no longer exists."
     )
-    assert explain.absent_role(asked, "member", ["admin"]).sentence == "Not member: no rule gives it."
+    assert (
+        explain.absent_role(asked, "member", ["admin"]).sentence
+        == "Not member: it is for people whom no rule matches."
+    )
 
 
 def test_a_rule_that_matches_and_does_not_win_says_what_goes_before_it() -> None:

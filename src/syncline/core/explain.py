@@ -104,7 +104,8 @@ def absent_role(asked: RoleQuestion, role: str, held: Sequence[str]) -> wire.Abs
     name = asked.role_names.get(role, role)
     reasons = [_reason(asked, one, rule, held) for one, (_, rule) in zip(missed, giving, strict=True)]
     if not reasons:
-        reasons = ["no rule gives it"]
+        is_default = role == asked.rules.fallback
+        reasons = ["it is for people whom no rule matches" if is_default else "no rule gives it"]
     return wire.AbsentRole(role=role, name=name, rules=missed, sentence=f"Not {name}: {'; '.join(reasons)}.")
 
 

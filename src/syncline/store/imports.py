@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from syncline.core.model import Scope
 from syncline.core.paging import Span
 from syncline.store import tables as t
-from syncline.store.leases import is_free
+from syncline.store.leases import take, waiting
 from syncline.store.spans import within
 from syncline.store.types import among
 
@@ -95,27 +95,12 @@ def save(connection: Connection, changed: Import, **schedule: datetime | None) -
 
 def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of imports that are to be carried on and that nobody works on."""
-    statement = (
-        select(_c.id)
-        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
-        .order_by(_c.next_due_at)
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    return list(connection.execute(waiting(t.imports, now, limit, _c.id)).scalars())
 
 
 def claim(connection: Connection, import_id: str, now: datetime, hold: timedelta) -> bool:
     """Take an import for a while; False if somebody else has it or nothing is left to do."""
-    taken = connection.execute(
-        update(t.imports)
-        .where(
-            _c.id == import_id,
-            _c.next_due_at.is_not(None),
-            is_free(_c.lease_until, now),
-        )
-        .values(lease_until=now + hold)
-    )
-    return bool(taken.rowcount)
+    return take(connection, t.imports, _c.id == import_id, now, hold)
 
 
 def is_live(connection: Connection, scope: Scope) -> bool:

@@ -26,7 +26,7 @@ from syncline.core.model import Cause, Directory, DirectoryId, EnvironmentId, Sc
 from syncline.core.text import index_key
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
-from syncline.store.leases import is_free
+from syncline.store.leases import take, waiting
 from syncline.store.prepared import Prepared
 from syncline.store.rows import evaluated_columns, shown_email, user_of
 from syncline.store.types import Array, Instant, among, to_ms
@@ -87,27 +87,13 @@ def get(connection: Connection, scope: Scope) -> Reevaluation | None:
 
 def due(connection: Connection, now: datetime, limit: int) -> list[Scope]:
     """Return directories whose job waits for somebody to take it up."""
-    rows = connection.execute(
-        select(_c.environment_id, _c.directory_id)
-        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
-        .order_by(_c.next_due_at)
-        .limit(limit)
-    )
+    rows = connection.execute(waiting(t.reevaluations, now, limit, _c.environment_id, _c.directory_id))
     return [Scope(EnvironmentId(row.environment_id), DirectoryId(row.directory_id)) for row in rows]
 
 
 def claim(connection: Connection, scope: Scope, now: datetime, hold: timedelta) -> bool:
     """Take a job for a while, which only keeps others from doing the same work; tell whether that worked."""
-    taken = connection.execute(
-        update(t.reevaluations)
-        .where(
-            _c.directory_id == scope.directory_id,
-            _c.next_due_at <= now,
-            is_free(_c.lease_until, now),
-        )
-        .values(lease_until=now + hold)
-    )
-    return taken.rowcount == 1
+    return take(connection, t.reevaluations, _c.directory_id == scope.directory_id, now, hold)
 
 
 def step(
