@@ -28,9 +28,17 @@ def main() -> int:
         given.seed,
         given.seconds,
     )
-    runs = run_all(chosen, wanted, _tell)
     report = Path(given.report)
     report.parent.mkdir(parents=True, exist_ok=True)
+    runs = list[Run]()
+
+    def told(run: Run) -> None:
+        # At full size a run takes hours: whoever ends it has the report of what is done.
+        runs.append(run)
+        _tell(run)
+        write(report, runs, wanted)
+
+    run_all(chosen, wanted, told)
     write(report, runs, wanted)
     print(f"report: {report} and {report.with_suffix('.md')}")
     return 1 if any(run.result.verdict is Verdict.FAILED for run in runs) else 0

@@ -1,9 +1,11 @@
 """Syncline processes that start in no time: one process imports everything, each launch is a fork of it.
 
 What runs in the child is the `syncline` command, in its own working folder and with its own settings. Only
-the import is shared: it is most of a start, and would be most of a test that kills two hundred times. `LEASE`
-is no setting of the product: it shortens the dispatcher's lease, so that a test need not wait 45 seconds for
-what a killed worker held.
+the import is shared: it is most of a start, and would be most of a test that kills two hundred times.
+
+`LEASE` and `STEP` are no settings of the product. `LEASE` shortens leases and the pauses between looks at
+what is due, so that a test need not wait a minute for what a killed worker held; `STEP` makes jobs take few
+people at once, so that a dozen are several steps.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
 
 LEASE = "SYNCLINE_TEST_LEASE_SECONDS"
+STEP = "SYNCLINE_TEST_STEP"
 _ROOT = Path(__file__).resolve().parents[2]
 _PR_SET_PDEATHSIG = 1
 
@@ -234,7 +237,8 @@ def _run(order: dict[str, Any]) -> NoReturn:
         os.chdir(order["folder"])
         os.environ.update(order["settings"])
         sys.argv = ["syncline", *order["arguments"]]
-        _shorten_lease()
+        _shorten_leases()
+        _shorten_steps()
         from syncline.cli import main
 
         main()
@@ -251,30 +255,48 @@ def _run(order: dict[str, Any]) -> NoReturn:
         os._exit(status)
 
 
-def _shorten_lease() -> None:
+def _shorten_leases() -> None:
     seconds = os.environ.get(LEASE)
     if seconds is None:
         return
     from dataclasses import replace
     from datetime import timedelta
 
-    from syncline.services import container
-    from syncline.services.apply import Writer
+    from syncline.services import container, erasure
     from syncline.services.delivery import Dispatcher
     from syncline.services.delivery_settings import DispatchSettings
-    from syncline.services.imports import Imports
     from syncline.services.kernel import Kernel
+    from syncline.workers import runner
 
-    def made(kernel: Kernel, settings: DispatchSettings | None = None, **more: Any) -> Dispatcher:
-        lease = timedelta(seconds=float(seconds))
+    lease = timedelta(seconds=float(seconds))
+
+    def dispatcher(kernel: Kernel, settings: DispatchSettings | None = None, **more: Any) -> Dispatcher:
         paced = replace(settings or DispatchSettings(), lease=lease, send_seconds=float(seconds) / 2)
         return Dispatcher(kernel, paced, **more)
 
-    def imports(kernel: Kernel, writer: Writer) -> Imports:
-        return Imports(kernel, writer, hold=timedelta(seconds=float(seconds)))
+    _put(container, "Dispatcher", dispatcher)
+    for name in ("Imports", "Erasures", "Reevaluations", "Reconciliations"):
+        _put(container, name, partial(getattr(container, name), hold=lease))
+    for name in ("_IMPORTS_EVERY", "_ERASURES_EVERY", "_RECONCILIATIONS_EVERY"):
+        _put(runner, name, float(seconds))
+    _put(erasure, "_AGAIN", lease)
 
-    setattr(container, "Dispatcher", made)  # noqa: B010 - the name is not exported
-    setattr(container, "Imports", imports)  # noqa: B010
+
+def _shorten_steps() -> None:
+    people = os.environ.get(STEP)
+    if people is None:
+        return
+    from syncline.services import container, reevaluation
+
+    _put(reevaluation, "BATCH", int(people))
+    _put(container, "Reconciliations", partial(getattr(container, "Reconciliations"), batch=int(people)))  # noqa: B009
+
+
+def _put(place: object, name: str, value: object) -> None:
+    """Replace something that exists; a test must not go on with what the product calls otherwise by now."""
+    if not hasattr(place, name):
+        raise RuntimeError(f"{place} has no {name} any more")
+    setattr(place, name, value)
 
 
 if __name__ == "__main__":

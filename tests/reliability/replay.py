@@ -148,9 +148,7 @@ class Replay:
         if known is None:
             yield "the person was not there"
         else:
-            wrong = [key for key, value in previous.items() if known.get(key) != value]
-            same = [key for key in known if key not in (*previous, "updated_at")]
-            wrong += [key for key in same if known[key] != user.get(key)]
+            wrong = _unlike(_flat(known), _flat(user), _flat(previous))
             if wrong:
                 yield f"does not follow from the state before it: {', '.join(sorted(wrong))}"
         state.users[user["id"]] = user
@@ -228,3 +226,17 @@ class Replay:
     def _note(self, register: Register, value: Value) -> None:
         self.transitions[register].append(value)
         self.moments[register].append(self._now)
+
+
+def _flat(user: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a person shows, each custom attribute by itself, as changes of them are told."""
+    custom = user.get("custom_attributes", {})
+    plain = {key: value for key, value in user.items() if key not in ("custom_attributes", "updated_at")}
+    return plain | {f"custom_attributes.{key}": value for key, value in custom.items()}
+
+
+def _unlike(before: dict[str, Any], after: dict[str, Any], previous: dict[str, Any]) -> list[str]:
+    """Return what was not so before as an event tells, and what it has changed without telling."""
+    wrong = [key for key, value in previous.items() if before.get(key) != value]
+    told = [key for key in before.keys() | after.keys() if key not in previous]
+    return wrong + [key for key in told if before.get(key) != after.get(key)]

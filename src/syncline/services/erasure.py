@@ -315,6 +315,7 @@ class _Run:
         self, connection: Connection, counts: dict[str, int], user_ids: frozenset[str] = frozenset()
     ) -> None:
         store.note(connection, self._id, counts, database_now(connection) + self._hold, user_ids)
+        faults.hit("erasure.before_commit")
 
 
 def _removed(connection: Connection, who: Person) -> dict[str, int]:
