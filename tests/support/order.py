@@ -21,8 +21,6 @@ LONG: tuple[str, ...] = (
     "tests/hostile/test_schemathesis.py",
     "tests/reliability/test_short.py",
     "tests/reliability/simulation/test_scenarios.py",
-    "tests/hostile/test_flood.py",
-    "tests/hostile/test_slow_clients.py",
     "tests/fuzz/test_fuzz.py",
     "tests/hostile/test_bombs.py",
     "tests/operations/test_failover.py",
