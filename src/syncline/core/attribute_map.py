@@ -78,15 +78,14 @@ class AttributeMap:
     """
 
     rules: tuple[AttributeRule, ...]
+    # Whether somebody's manager has to be looked up.
+    needs_manager: bool = field(init=False, repr=False, compare=False)
     _programs: tuple[_Program, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        paths = (source.path for rule in self.rules for source in sources_of(rule))
+        object.__setattr__(self, "needs_manager", "$manager_email" in paths)
         object.__setattr__(self, "_programs", tuple(map(_compiled, self.rules)))
-
-    @property
-    def needs_manager(self) -> bool:
-        """Whether somebody's manager has to be looked up."""
-        return any(source.path == "$manager_email" for rule in self.rules for source in sources_of(rule))
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from syncline.core.json import Json, stringify
 from syncline.core.model import Mapped, UserRecord
 from syncline.core.scim.schema import ENTERPRISE_URN
 from syncline.core.text import looks_like_email
+
+_encode = msgspec.json.Encoder().encode
 
 
 class StandardAttributes(NamedTuple):
@@ -92,7 +96,9 @@ def same_value(one: Json, other: Json) -> bool:
         return one == other
     if one != other or isinstance(one, bool) != isinstance(other, bool):
         return False
-    return not isinstance(one, (dict, list)) or stringify(one) == stringify(other)
+    if not isinstance(one, (dict, list)) or _encode(one) == _encode(other):
+        return True
+    return stringify(one) == stringify(other)
 
 
 def _same(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:

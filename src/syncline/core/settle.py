@@ -76,12 +76,13 @@ def evaluated(
     """
     mapped = None
     if evaluation is not None and evaluation.attributes is not None:
+        attributes = evaluation.attributes
         mapped = evaluate(
-            evaluation.attributes,
+            attributes,
             record.document,
             record.raw,
             resource_id=record.id,
-            manager_email=manager_email(record, manager, evaluation.attributes),
+            manager_email=manager_email(record, manager, attributes) if attributes.needs_manager else None,
         )
     is_mapped = not same_mapped(mapped, record.mapped)
     shown = mapped if is_mapped else record.mapped
