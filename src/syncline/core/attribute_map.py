@@ -308,11 +308,7 @@ def _looking(written: Reader, readers: Iterable[Reader]) -> _Look:
             found = written(person.raw, person.memo)
             if found is not None:
                 return found
-        for reader in readers:
-            found = reader(person.document, person.memo)
-            if found is not None:
-                return found
-        return None
+        return _normalized(person, readers)
 
     return look
 

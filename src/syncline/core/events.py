@@ -63,8 +63,6 @@ def event(name: str) -> Callable[[E_], E_]:
     return register
 
 
-_ROLES = ("role", "roles")
-
 OWN_PREFIX = "syncline."
 """Types of ours that the vendor does not know: sent and listed only where they are named, never by "all"."""
 
@@ -99,9 +97,7 @@ def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:
     # What is the same object has not changed: only the rest is compared value by value.
     fields = before.__struct_fields__
     others = [name for name in fields if getattr(before, name) is not getattr(after, name)]
-    # Roles are texts: they are the same where they are equal.
-    changed = [name for name in others if name not in _ROLES or getattr(before, name) != getattr(after, name)]
-    return previous_attributes(_plain_fields(before, changed), _plain_fields(after, changed))
+    return previous_attributes(_plain_fields(before, others), _plain_fields(after, others))
 
 
 def _plain_fields(value: wire.Wire, names: Iterable[str]) -> dict[str, Json]:

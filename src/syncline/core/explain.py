@@ -96,7 +96,7 @@ def absent_role(asked: RoleQuestion, role: str, held: Sequence[str]) -> wire.Abs
         wire.MissedRule(
             id=rule.id,
             number=number,
-            text=_condition(asked, rule),
+            text=condition_text(rule.condition, asked.group_names),
             matches=_matches(asked, rule),
         )
         for number, rule in giving
@@ -126,12 +126,6 @@ def _matches(asked: RoleQuestion, rule: RoleRule) -> bool:
     # The time decides nothing: of grants only the rule is looked at.
     granted = evaluate_roles(alone, asked.groups, asked.attributes, (), _NEVER)
     return any(grant.rule_id == rule.id for grant in granted)
-
-
-def _condition(asked: RoleQuestion, rule: RoleRule) -> str:
-    condition = rule.condition
-    group = asked.group_names.get(condition.subject) if condition.kind is ConditionKind.GROUP else None
-    return condition_text(condition, group)
 
 
 def _reason(asked: RoleQuestion, missed: wire.MissedRule, rule: RoleRule, held: Sequence[str]) -> str:

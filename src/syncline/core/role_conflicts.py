@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from syncline.core.json import Json
 from syncline.core.model import RoleGrant
-from syncline.core.role_conditions import ConditionIndex, ConditionKind
+from syncline.core.role_conditions import ConditionKind
 from syncline.core.role_words import condition_text, quoted
 from syncline.core.roles import HeldGroup, Precedence, RoleMode, RoleRule, RoleRules
 
@@ -60,26 +60,12 @@ class Conflicts:
     def __init__(self, rules: RoleRules, most: int = MAX_SETS) -> None:
         self._rules = rules
         self._most = most
-        live = set(rules.priority)
-        self._index = ConditionIndex(
-            [(place, rule.condition) for place, rule in enumerate(rules.rules) if rule.role in live]
-        )
         self._places = {rule.id: place for place, rule in enumerate(rules.rules)}
         # Sets of rules as bits: rules can be 500, and sets as many as people.
         self._found: dict[int, Conflict] = {}
         self.people = 0
         self.contested = 0
         self.is_complete = True
-
-    @property
-    def needs_groups(self) -> bool:
-        """Whether any rule looks at groups."""
-        return self._index.needs_groups
-
-    @property
-    def needs_attributes(self) -> bool:
-        """Whether any rule looks at attributes."""
-        return self._index.needs_attributes
 
     def add(
         self,
@@ -92,7 +78,7 @@ class Conflicts:
 
         `who` is only asked for somebody who becomes an example.
         """
-        matched = self._index.matched(groups, attributes)
+        matched = self._rules.matched(groups, attributes)
         if len(matched) < 2:
             return
         self.people += 1
@@ -151,7 +137,7 @@ def _who(people: int, rules: Sequence[RoleRule], groups: Mapping[str, str]) -> s
         both = "both " if len(distinct) == 2 else ""
         return f"{subject} in {both}{_joined(distinct, more='more groups')}."
     subject = "1 person matches" if is_one else f"{people} people match"
-    conditions = [_condition(rule, groups) for rule in rules]
+    conditions = [f"whoever {condition_text(rule.condition, groups)}" for rule in rules]
     return f"{subject} {len(rules)} rules: {_joined(conditions, more='more')}."
 
 
@@ -162,11 +148,6 @@ def _group_name(rule: RoleRule, groups: Mapping[str, str]) -> str | None:
     if condition.kind is ConditionKind.GROUP_NAME and condition.operator == "equals":
         return str(condition.value)
     return None
-
-
-def _condition(rule: RoleRule, groups: Mapping[str, str]) -> str:
-    name = groups.get(rule.condition.subject) if rule.condition.kind is ConditionKind.GROUP else None
-    return f"whoever {condition_text(rule.condition, name)}"
 
 
 def _joined(words: Sequence[str], more: str | None = None) -> str:

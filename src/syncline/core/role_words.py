@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from syncline.core import wire
 from syncline.core.json import Json
@@ -19,9 +19,10 @@ _OPERATORS = {
 }
 
 
-def condition_text(condition: Condition, group_name: str | None) -> str:
-    """Return when a rule matches, as the end of "a person who …"; `group_name` is None if it is gone."""
+def condition_text(condition: Condition, groups: Mapping[str, str]) -> str:
+    """Return when a rule matches, as the end of "a person who …"; `groups` are the names of all groups."""
     if condition.kind is ConditionKind.GROUP:
+        group_name = groups.get(condition.subject)
         if group_name is None:
             return "is a member of a group that no longer exists"
         return f"is a member of the group {quoted(group_name)}"

@@ -93,6 +93,10 @@ class RoleRules:
         """Whether any rule looks at attributes."""
         return self._index.needs_attributes
 
+    def matched(self, groups: Sequence[HeldGroup], attributes: Mapping[str, Json]) -> dict[int, str | None]:
+        """Return the places of the rules that match a person, each with the group by which, if any."""
+        return self._index.matched(groups, attributes)
+
     @property
     def fallback(self) -> str:
         """The role of people whom no rule matches: the default, or the least important one if it is gone."""
@@ -141,7 +145,7 @@ def evaluate_roles(
     (`core.settle`).
     """
     held = {grant.role: grant for grant in before}
-    matched = rules._index.matched(groups, attributes)
+    matched = rules.matched(groups, attributes)
     if not matched:
         return (_grant(held, rules.fallback, None, None, now),)
     if rules.mode is RoleMode.SINGLE:

@@ -201,7 +201,7 @@ class _Settling:
         roles = _roles(self._evaluation.roles, record, record.mapped, self._named(groups), self._now)
         if same_roles(roles, record.roles):
             return
-        changed = replace(record, roles=roles, version=record.version + 1, updated_at=self._now)
+        changed = record.evaluated(record.mapped, roles, version=record.version + 1, updated_at=self._now)
         changed = self._floors.kept(record, changed, self._changes)
         if not same_roles(changed.roles, record.roles):
             self._changes.evaluated.append(UserChange(record, changed))

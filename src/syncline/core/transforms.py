@@ -74,8 +74,7 @@ def _each(step: Step) -> Step:
 
 
 def _on_text(change: Callable[[str], Json]) -> Step:
-    every = _each(lambda value: change(value) if isinstance(value, str) else value)
-    return lambda value: change(value) if value.__class__ is str else every(value)
+    return _each(lambda value: change(value) if isinstance(value, str) else value)
 
 
 def _plain(step: Step) -> Callable[[Arguments], Step]:

@@ -182,7 +182,7 @@ def evaluate_records(
             continue
         is_shown_change = shows_difference(before, after)
         if is_shown_change:
-            after = after.revised(before.version + 1, now)
+            after = after.evaluated(after.mapped, after.roles, version=before.version + 1, updated_at=now)
         changed.append(after)
         if is_shown_change and after.directory_user_id is not None:
             drafts.append(events.updated(before, after))

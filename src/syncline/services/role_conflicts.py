@@ -11,7 +11,7 @@ from syncline.core.json import Json
 from syncline.core.model import Directory
 from syncline.core.role_conflicts import Conflict, Conflicts, Names, Somebody
 from syncline.core.role_words import condition_text
-from syncline.core.roles import ConditionKind, RoleMode, RoleRule, RoleRules
+from syncline.core.roles import RoleMode, RoleRules
 from syncline.services.evaluations import Tried
 
 MAX_SHOWN = 20
@@ -70,13 +70,13 @@ class ConflictCount:
     @property
     def needs_groups(self) -> bool:
         """Whether the groups of people have to be known."""
-        return self._conflicts.needs_groups
+        return self._rules.needs_groups
 
     def add(self, tried: Tried) -> None:
         """Count a person."""
         before, after = tried.before, tried.after
         attributes: Mapping[str, Json] = {}
-        if self._conflicts.needs_attributes:
+        if self._rules.needs_attributes:
             attributes = product_attributes(after.document, after.mapped, after.id)
 
         def who() -> Somebody:
@@ -113,14 +113,8 @@ class ConflictCount:
 
     def _rule(self, place: int, groups: Mapping[str, str]) -> ConflictingRule:
         rule = self._rules.rules[place]
-        return ConflictingRule(place + 1, rule.role, _text(rule, groups))
+        return ConflictingRule(place + 1, rule.role, condition_text(rule.condition, groups))
 
     @property
     def _is_single(self) -> bool:
         return self._rules.mode is RoleMode.SINGLE
-
-
-def _text(rule: RoleRule, groups: Mapping[str, str]) -> str:
-    condition = rule.condition
-    name = groups.get(condition.subject) if condition.kind is ConditionKind.GROUP else None
-    return condition_text(condition, name)

@@ -9,7 +9,7 @@ from syncline.core.errors import NotFound
 from syncline.core.ids import Prefix, is_id
 from syncline.core.model import Directory, RoleGrant
 from syncline.core.role_words import condition_text, grant_text
-from syncline.core.roles import ConditionKind, RoleRule
+from syncline.core.roles import RoleRule
 from syncline.services.kernel import Kernel
 from syncline.services.role_rule_shapes import groups_named, rules_of
 from syncline.services.role_rules import REMEMBERED
@@ -86,6 +86,4 @@ def explained(
 def _rule_text(rule: RoleRule | None, groups: Mapping[str, str]) -> str | None:
     if rule is None:
         return None
-    condition = rule.condition
-    name = groups.get(condition.subject) if condition.kind is ConditionKind.GROUP else None
-    return condition_text(condition, name)
+    return condition_text(rule.condition, groups)

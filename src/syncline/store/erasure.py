@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from syncline.store import tables as t
-from syncline.store.leases import is_free
+from syncline.store.leases import is_free, waiting
 
 _c = t.erasures.c
 _encode = msgspec.json.Encoder().encode
@@ -85,13 +85,7 @@ def latest(connection: Connection, environment_id: str, directory_user_id: str) 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of erasures that have something left to do and that nobody works on."""
-    statement = (
-        select(_c.id)
-        .where(_c.next_due_at <= now, is_free(_c.lease_until, now))
-        .order_by(_c.next_due_at)
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    return list(connection.execute(waiting(t.erasures, now, limit, _c.id)).scalars())
 
 
 def claim(connection: Connection, erasure_id: str, now: datetime, hold: timedelta) -> bool:

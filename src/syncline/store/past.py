@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from syncline.core.departures import PastPerson
 from syncline.core.model import Scope
@@ -44,12 +45,10 @@ def people_before(
     """Return what people showed until they left after the cut, of those who changed as they did."""
     rows = connection.execute(
         select(_people.user_id, _people.body).where(
-            among(_people.directory_id, "directories"),
-            among(_people.user_id, "users"),
-            _people.environment_id == where.environment_id,
+            *_theirs(_people, where),
             _people.ended_at > where.at,
         ),
-        {"directories": sorted(directory_ids), "users": sorted(user_ids)},
+        _asked(directory_ids, user_ids),
     )
     return {row.user_id: row.body for row in rows}
 
@@ -60,12 +59,10 @@ def past_groups(
     """Return (person, group) of memberships that ended after the cut because the group was deleted."""
     rows = connection.execute(
         select(_members.user_id, _members.group_id).where(
-            among(_members.directory_id, "directories"),
-            among(_members.user_id, "users"),
-            _members.environment_id == where.environment_id,
+            *_theirs(_members, where),
             _members.ended_at > where.at,
         ),
-        {"directories": sorted(directory_ids), "users": sorted(user_ids)},
+        _asked(directory_ids, user_ids),
     )
     return [(row.user_id, row.group_id) for row in rows]
 
@@ -93,12 +90,23 @@ def last_ends(
     rows = connection.execute(
         select(_members.user_id, func.max(_members.ended_at).label("ended_at"))
         .where(
-            among(_members.directory_id, "directories"),
-            among(_members.user_id, "users"),
-            _members.environment_id == where.environment_id,
+            *_theirs(_members, where),
             _members.ended_at <= where.at,
         )
         .group_by(_members.user_id),
-        {"directories": sorted(directory_ids), "users": sorted(user_ids)},
+        _asked(directory_ids, user_ids),
     )
     return {row.user_id: row.ended_at for row in rows}
+
+
+def _theirs(c: Any, where: Cut) -> list[ColumnElement[bool]]:
+    """Return the conditions of rows about people, of whom `_asked` says who they are."""
+    return [
+        among(c.directory_id, "directories"),
+        among(c.user_id, "users"),
+        c.environment_id == where.environment_id,
+    ]
+
+
+def _asked(directory_ids: Collection[str], user_ids: Collection[str]) -> dict[str, list[str]]:
+    return {"directories": sorted(directory_ids), "users": sorted(user_ids)}

@@ -181,17 +181,16 @@ def rule_condition(condition: Condition) -> RoleCondition:
 
 def _rule(found: RuleSet, rule: RoleRule) -> RoleRuleBody:
     condition = rule.condition
-    name = found.groups.get(condition.subject) if condition.kind is ConditionKind.GROUP else None
     gone = (
         rule.role not in found.roles
-        or (condition.kind is ConditionKind.GROUP and name is None)
+        or (condition.kind is ConditionKind.GROUP and condition.subject not in found.groups)
         or (condition.kind is ConditionKind.ATTRIBUTE and condition.subject not in found.attributes)
     )
     return RoleRuleBody(
         id=rule.id,
         condition=rule_condition(condition),
         role=rule.role,
-        text=condition_text(condition, name),
+        text=condition_text(condition, found.groups),
         dangling=True if gone else UNSET,
     )
 
