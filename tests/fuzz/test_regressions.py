@@ -41,6 +41,10 @@ FOUND = {
         "normalize",
         b'u{"userName": "ada", "password.a b": "secret"}',
     ),
+    "a password with a sign behind it was another attribute": (
+        "normalize",
+        b'u{"userName": "ada", "password~": "secret"}',
+    ),
     "half a surrogate pair in a path could not be told back": ("path", b"surn:ietf:x\xff:Useryp[a gt true]"),
     "half a surrogate pair in a header was no refusal": ("signature", b"x\n\xf4\n1768478401\n\n"),
     "half a surrogate pair in a signature was no refusal": ("signature", b"x\n1\n1768478401\nv1,\xc1A \n"),

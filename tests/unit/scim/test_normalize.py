@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from syncline.core.json import Json
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.normalize import Incoming, normalize_group, normalize_user
-from syncline.core.scim.schema import CORE_V1_URN, ENTERPRISE_URN, ENTERPRISE_V1_URN, USER_URN
+from syncline.core.scim.patch import parse_operations, patch_user
+from syncline.core.scim.schema import (
+    CORE_V1_URN,
+    ENTERPRISE_URN,
+    ENTERPRISE_V1_URN,
+    USER_URN,
+    ResourceKind,
+)
 
 
 def document(**body: Json) -> dict[str, Json]:
@@ -143,6 +150,25 @@ def test_hollow_entries_are_dropped_and_the_last_primary_wins() -> None:
         {"value": "a@b.example", "primary": False, "type": "home"},
         {"value": "c@d.example", "primary": True, "type": "work"},
     ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"PASSWORD": "secret"},
+        {"password.value": "secret"},
+        {"password~": "secret"},
+        {"urn:example:acme:2.0:User:password": "secret"},
+        {"urn:example:acme:2.0:User": {"Password": "secret", "badge": "7"}},
+        {f"{ENTERPRISE_URN}:password": "secret"},
+    ],
+)
+def test_a_password_is_nowhere_in_what_is_stored_however_it_is_spelled(body: dict[str, Json]) -> None:
+    found = normalize_user({"userName": "mira", **body})
+    assert "secret" not in str((found.document, found.raw))
+    operations = parse_operations({"Operations": [{"op": "add", "value": body}]}, ResourceKind.USER)
+    patched = patch_user(found.document, found.raw, operations)
+    assert "secret" not in str((patched.document, patched.raw))
 
 
 def test_read_only_things_tenants_and_passwords_are_never_taken() -> None:

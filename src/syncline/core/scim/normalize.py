@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ Document = dict[str, Json]
 MAX_MEMBERS = 400_000
 
 _NEVER_TAKEN = frozenset({"id", "meta", "groups", "schemas", "password"})
+# The characters of an attribute's name (RFC 7644 §3.4.2.2, nameChar) would make it another attribute.
+_PASSWORD = re.compile(r"password(?![\w$-])", re.ASCII | re.IGNORECASE)
 _TENANT_NAMES = frozenset(
     {"tenant", "tenantid", "directory", "directoryid", "organizationid", "environmentid"}
 )
@@ -117,17 +120,34 @@ def member_ids(value: Json, quirks: Quirks) -> tuple[str, ...]:
 
 def raw_body(body: Mapping[str, Json], kind: ResourceKind) -> Document:
     """Return a body as it may be stored: without the password (O-02) and, for groups, the members."""
-    dropped = ("password",) if kind is ResourceKind.USER else ("password", "members")
+    without_members = kind is ResourceKind.GROUP
     kept: Document = {}
     for key, value in body.items():
-        name = _last_name(key)
-        if name in dropped:
+        if _is_dropped(_last_name(key), without_members):
             continue
-        if isinstance(value, dict) and canonical_urn(key) is not None:
-            kept[key] = {inner: part for inner, part in value.items() if inner.lower() not in dropped}
+        if isinstance(value, dict) and key[:4].lower() == "urn:":
+            kept[key] = {
+                inner: part for inner, part in value.items() if not _is_dropped(inner, without_members)
+            }
         else:
             kept[key] = value
     return kept
+
+
+def is_password(name: str) -> bool:
+    """Tell whether a name is `password`, also with a sub-attribute or what no name may hold behind it."""
+    return _PASSWORD.match(name) is not None
+
+
+def without_password(path: PatchPath, value: Json) -> Json:
+    """Return the value of an attribute: that of a whole extension without its password."""
+    if not path.attribute.is_whole_object or not isinstance(value, dict):
+        return value
+    return {name: part for name, part in value.items() if not is_password(name)}
+
+
+def _is_dropped(name: str, without_members: bool) -> bool:
+    return is_password(name) or (without_members and name.lower() == "members")
 
 
 def unknown_names(document: Mapping[str, Json], kind: ResourceKind) -> tuple[str, ...]:
@@ -144,11 +164,14 @@ def unknown_names(document: Mapping[str, Json], kind: ResourceKind) -> tuple[str
 
 def is_never_taken(path: PatchPath) -> bool:
     """Tell whether a path names what a body cannot set: ids, metadata, password, tenants (H-04)."""
+    name = path.attribute.name
+    if is_password(name):
+        return True
     if path.attribute.urn is not None:
         return False
     if path.attribute.attribute is not None:
-        return path.attribute.name in _NEVER_TAKEN
-    return path.attribute.name.lower().replace("_", "").replace("-", "") in _TENANT_NAMES
+        return name in _NEVER_TAKEN
+    return name.lower().replace("_", "").replace("-", "") in _TENANT_NAMES
 
 
 @quirk("L-01", "id: null")
@@ -166,7 +189,7 @@ def _take(
         elif kind is ResourceKind.GROUP and path.attribute.urn is None and path.attribute.name == "members":
             members = None if value is None else member_ids(value, quirks)
         elif value is not None:
-            assign(document, path, value, add=False, quirks=quirks)
+            assign(document, path, without_password(path, value), add=False, quirks=quirks)
     return members
 
 

@@ -26,7 +26,7 @@ from syncline.core.scim.members import (
     ReplaceMembers,
 )
 from syncline.core.scim.names import AttributePath
-from syncline.core.scim.normalize import is_never_taken, member_ids
+from syncline.core.scim.normalize import is_never_taken, is_password, member_ids, without_password
 from syncline.core.scim.path import PatchPath, parse_path
 from syncline.core.scim.quirks import Quirks, quirk
 from syncline.core.scim.schema import ENTERPRISE_URN, PATCH_OP_URN, ResourceKind, is_core_urn
@@ -186,6 +186,7 @@ class _Work:
             if op == "add":
                 return
             raise invalid_value(_NO_STATE)
+        value = without_password(path, value)
         assign(self.document, path, value, add=op == "add", quirks=self.quirks)
         if is_state and "active" not in self.document:
             raise invalid_value(_NO_STATE)
@@ -203,7 +204,7 @@ class _Work:
     @quirk("O-11", "an equal id is ignored, a differing one refused")
     def _refuse_other_id(self, path: PatchPath, op: Op, value: Json) -> None:
         name = path.attribute.name
-        if name == "password":
+        if is_password(name):
             self.quirks.note("O-02")
             return
         if op == "remove":
