@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline.core.events import builtins, previous_attributes
+from syncline.core.events import UserUpdated, builtins
 from syncline.core.reconcile import as_the_app_has_it, compare, differences
 from syncline.core.rosters import PROFILE, RosterFormat, RosterReader, RosterRow, RowProblem, read_row
 from tests.unit.test_reconcile import shown
@@ -67,7 +67,8 @@ def test_the_missed_event_names_exactly_what_differs(
     person = shown(**fields, custom_attributes=custom)
     row = read_row(1, {"email": person.email, **theirs, "custom_attributes": their_custom})
     found = differences(row.values, builtins(person))
-    previous = previous_attributes(builtins(as_the_app_has_it(person, found)), builtins(person))
+    previous = UserUpdated(as_the_app_has_it(person, found), person).data()["previous_attributes"]
+    assert isinstance(previous, dict)
     nested = previous.pop("custom_attributes", {})
     assert isinstance(nested, dict)
     named = {**previous, **{f"custom_attributes.{key}": value for key, value in nested.items()}}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from syncline.core import wire
-from syncline.core.events import previous_attributes
+from syncline.core.events import UserUpdated
 from syncline.core.ids import Prefix, is_id
 from syncline.core.json import Json
 from syncline.core.reconcile import (
@@ -140,7 +140,7 @@ def test_the_state_before_the_missed_event_is_what_the_app_has() -> None:
     for finding in compare(given, "scim", person):
         different |= finding.differences
     before = as_the_app_has_it(person, different)
-    assert previous_attributes(msgspec.to_builtins(before), msgspec.to_builtins(person)) == {
+    assert UserUpdated(before, person).data()["previous_attributes"] == {
         "first_name": "Mirja",
         "role": None,
         "custom_attributes": {"level": 2, "gone": "x"},

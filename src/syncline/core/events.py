@@ -94,19 +94,40 @@ def _is_plain(user: wire.DirectoryUser) -> bool:
 
 
 def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:
-    # What is the same object has not changed: only the rest is compared value by value.
-    fields = before.__struct_fields__
-    others = [name for name in fields if getattr(before, name) is not getattr(after, name)]
-    return previous_attributes(_plain_fields(before, others), _plain_fields(after, others))
+    """Return the old values of what changed: root properties and those of `custom_attributes`.
+
+    A key that did not exist before is null; `updated_at` is never listed.
+    """
+    changed: dict[str, Json] = {}
+    for name in before.__struct_fields__:
+        one, other = getattr(before, name), getattr(after, name)
+        if one is other or name == "updated_at":
+            continue
+        if name == "custom_attributes":
+            if custom := _previous_custom(one, other):
+                changed[name] = custom
+            continue
+        was, is_now = _plain_field(one), _plain_field(other)
+        if not same_value(was, is_now):
+            changed[name] = was
+    return dict(sorted(changed.items()))
 
 
-def _plain_fields(value: wire.Wire, names: Iterable[str]) -> dict[str, Json]:
-    found: dict[str, Json] = {}
-    for name in names:
-        field = getattr(value, name)
-        if field is not UNSET:
-            found[name] = field if field.__class__ in (str, dict) else msgspec.to_builtins(field)
-    return found
+def _plain_field(value: Any) -> Json:
+    if value.__class__ is str or value.__class__ is dict:
+        plain: Json = value
+    else:
+        plain = None if value is UNSET else msgspec.to_builtins(value)
+    return plain
+
+
+def _previous_custom(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the old values of the custom attributes that changed; a missing one is the same as null."""
+    changed = {key: value for key, value in before.items() if not same_value(value, after.get(key))}
+    for key in sorted(after.keys() - before.keys()):
+        if after[key] is not None:
+            changed[key] = None
+    return changed
 
 
 def _with_previous(
@@ -480,28 +501,6 @@ def group_body(directory: Directory, record: GroupRecord) -> wire.DirectoryGroup
         created_at=wire.iso(record.created_at),
         updated_at=wire.iso(record.updated_at),
     )
-
-
-def previous_attributes(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the old values of what changed: root properties and those of `custom_attributes`.
-
-    A key that did not exist before is null; `updated_at` is never listed.
-    """
-    changed: dict[str, Json] = {}
-    for key in before.keys() | after.keys():
-        if key in ("updated_at", "custom_attributes"):
-            continue
-        one, other = before.get(key), after.get(key)
-        if not same_value(one, other):
-            changed[key] = one
-    old, new = before.get("custom_attributes"), after.get("custom_attributes")
-    if isinstance(old, dict) and isinstance(new, dict):
-        custom: dict[str, Json] = {
-            key: old.get(key) for key in old.keys() | new.keys() if not same_value(old.get(key), new.get(key))
-        }
-        if custom:
-            changed["custom_attributes"] = custom
-    return dict(sorted(changed.items()))
 
 
 def draft(

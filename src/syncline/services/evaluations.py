@@ -17,9 +17,9 @@ from syncline.core.model import Cause, Directory, Document, UserRecord
 from syncline.core.predefined import STANDARD
 from syncline.core.roles import HeldGroup
 from syncline.providers.registry import profile_of
+from syncline.services.evaluating import evaluated_people
 from syncline.services.held_groups import held_groups
 from syncline.services.kernel import Kernel
-from syncline.services.reevaluation import evaluated_people
 from syncline.store import evaluations as store
 from syncline.store import reevaluations
 from syncline.store.database import Connection

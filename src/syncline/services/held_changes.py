@@ -7,8 +7,8 @@ from syncline.core.ids import Prefix, is_id
 from syncline.core.model import Cause, Directory
 from syncline.core.paging import Page, PageRequest
 from syncline.obs.logging import get_logger
+from syncline.services.evaluating import evaluate_people
 from syncline.services.kernel import Kernel
-from syncline.services.reevaluation import evaluate_people
 from syncline.services.tokens import locked, present
 from syncline.store import held_changes as store
 from syncline.store.database import Connection

@@ -20,7 +20,8 @@ def held_groups(
         graph = nested_groups.edges(connection, directory.scope)
         held = {user_id: closure(groups, graph) for user_id, groups in held.items()}
     names = reevaluations.names_of(connection, directory.scope, set().union(*held.values()))
+    named = {group: HeldGroup(group, name) for group, name in names.items()}
     return {
-        user_id: [HeldGroup(group, names[group]) for group in sorted(groups) if group in names]
+        user_id: [named[group] for group in sorted(groups) if group in named]
         for user_id, groups in held.items()
     }

@@ -7,8 +7,10 @@ running of them is shorter (docs/decisions/014, 015).
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, NoReturn
 
@@ -171,7 +173,16 @@ class _Compiled:
         ) from error
 
 
+_TOGETHER = 50
+_VALUES = re.compile(r"(INSERT (?:OR IGNORE )?INTO .* VALUES )(\(\?(?:, \?)*\))(.*)", re.DOTALL)
+
+
 class _SqliteStatement(_Compiled):
+    """SQLite gives the interpreter's lock away at each step of a statement, and taking it back may last.
+
+    So rows are inserted many at a time where there are many.
+    """
+
     def fetch(self, connection: Connection, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         rows: list[Sequence[Any]] = self._cursor(connection, "execute", values).fetchall()
         return rows
@@ -180,12 +191,28 @@ class _SqliteStatement(_Compiled):
         return int(self._cursor(connection, "execute", values).rowcount)
 
     def run_many(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        self._cursor(connection, "executemany", rows)
+        together = self._together if len(rows) >= _TOGETHER else None
+        rest = len(rows) if together is None else len(rows) % _TOGETHER
+        if together is not None:
+            for begin in range(0, len(rows) - rest, _TOGETHER):
+                values = [value for row in rows[begin : begin + _TOGETHER] for value in row]
+                self._cursor(connection, "execute", values, together)
+        if rest:
+            self._cursor(connection, "executemany", rows[-rest:])
 
-    def _cursor(self, connection: Connection, method: str, arguments: Any) -> Any:
+    @cached_property
+    def _together(self) -> str | None:
+        """The statement for `_TOGETHER` rows at once, None if it is not an INSERT of values."""
+        parts = _VALUES.fullmatch(self.text)
+        if parts is None:
+            return None
+        before, values, after = parts.groups()
+        return f"{before}{', '.join([values] * _TOGETHER)}{after}"
+
+    def _cursor(self, connection: Connection, method: str, arguments: Any, text: str | None = None) -> Any:
         cursor = connection.connection.cursor()
         try:
-            getattr(cursor, method)(self.text, arguments)
+            getattr(cursor, method)(text or self.text, arguments)
         except self.dialect.loaded_dbapi.Error as error:
             self._fail(connection, error)
         return cursor

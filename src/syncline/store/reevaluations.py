@@ -28,7 +28,7 @@ from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
 from syncline.store.leases import take, waiting
 from syncline.store.prepared import Prepared
-from syncline.store.rows import evaluated_columns, shown_email, user_of
+from syncline.store.rows import USER_COLUMNS, directory_of, evaluated_columns, shown_email, user_of
 from syncline.store.types import Array, Instant, among, to_ms
 from syncline.store.working_rows import raise_revision
 
@@ -49,6 +49,15 @@ class Reevaluation:
     cause: Cause
     created_at: datetime
     finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A live directory, its revision, and the job that evaluates its people."""
+
+    directory: Directory
+    revision: int
+    job: Reevaluation
 
 
 def begin(connection: Connection, directory: Directory, cause: Cause, now: datetime) -> None:
@@ -77,12 +86,17 @@ def begin(connection: Connection, directory: Directory, cause: Cause, now: datet
 
 def get(connection: Connection, scope: Scope) -> Reevaluation | None:
     """Return the job of a directory, also one that is complete."""
-    row = connection.execute(
-        select(t.reevaluations).where(
-            _c.environment_id == scope.environment_id, _c.directory_id == scope.directory_id
-        )
-    ).one_or_none()
+    row = _job_of.one_or_none(connection, _here(scope))
     return None if row is None else _job(row)
+
+
+def known(connection: Connection, scope: Scope) -> Known | None:
+    """Return a live directory with its job, None if there is none of either."""
+    directory = _directory_now.one_or_none(connection, _here(scope))
+    if directory is None:
+        return None
+    job = get(connection, scope)
+    return None if job is None else Known(directory_of(directory), directory.revision, job)
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[Scope]:
@@ -100,11 +114,8 @@ def step(
     connection: Connection, scope: Scope, cursor: str, done: int, changed: int, lease_until: datetime
 ) -> None:
     """Note how far a job is: so many more people done, so many of them changed."""
-    connection.execute(
-        update(t.reevaluations)
-        .where(_c.directory_id == scope.directory_id)
-        .values(cursor=cursor, done=_c.done + done, changed=_c.changed + changed, lease_until=lease_until)
-    )
+    progress = {"to": cursor, "more": done, "more_changed": changed, "until": lease_until}
+    _step.run(connection, _here(scope) | progress)
 
 
 def finish(connection: Connection, scope: Scope, now: datetime) -> None:
@@ -150,25 +161,52 @@ def write_people(connection: Connection, scope: Scope, records: Sequence[UserRec
             "directory": scope.directory_id,
             "user": record.id,
             "to": record.version,
-            "at": record.updated_at,
+            "at": to_ms(record.updated_at),
             "address": None if (address := shown_email(record)) is None else index_key(address),
             **{f"new_{name}": value for name, value in evaluated_columns(record).items()},
         }
         for record in records
     ]
-    if connection.dialect.name != "postgresql":
-        _write.run(connection, rows)
-        return
     raise_revision(connection, scope)
-    arrays = {f"all_{name}": [row[name] for row in rows] for name in _WRITTEN}
-    arrays["all_at"] = [to_ms(moment) for moment in arrays["all_at"]]
-    _write_at_once.run(connection, {"directory": scope.directory_id, **arrays})
+    if connection.dialect.name == "postgresql":
+        arrays = {f"all_{name}": [row[name] for row in rows] for name in _WRITTEN}
+        _write_at_once.run(connection, {"directory": scope.directory_id, **arrays})
+        return
+    rest = len(rows) % _TOGETHER
+    for begin in range(0, len(rows) - rest, _TOGETHER):
+        some = enumerate(rows[begin : begin + _TOGETHER])
+        given = {f"{name}_{number}": row[name] for number, row in some for name in _WRITTEN}
+        _write_together.run(connection, {"directory": scope.directory_id, **given})
+    if rest:
+        _write.run(connection, rows[-rest:])
 
 
 _directory = bindparam("directory", type_=Text())
+_environment = bindparam("environment", type_=Text())
+_directories = t.directories.c
+_directory_now = Prepared(
+    select(t.directories).where(
+        _directories.environment_id == _environment,
+        _directories.id == _directory,
+        _directories.deleted_at.is_(None),
+    )
+)
+_job_of = Prepared(
+    select(t.reevaluations).where(_c.environment_id == _environment, _c.directory_id == _directory)
+)
+_step = Prepared(
+    update(t.reevaluations)
+    .where(_c.environment_id == _environment, _c.directory_id == _directory)
+    .values(
+        cursor=bindparam("to", type_=Text()),
+        done=_c.done + bindparam("more", type_=Integer()),
+        changed=_c.changed + bindparam("more_changed", type_=Integer()),
+        lease_until=bindparam("until", type_=Instant()),
+    )
+)
+_record = select(*(_users[name] for name in USER_COLUMNS))
 _people_after = Prepared(
-    select(t.directory_users)
-    .where(
+    _record.where(
         _users.directory_id == _directory,
         _users.deleted_at.is_(None),
         _users.id > bindparam("after", type_=Text()),
@@ -177,9 +215,9 @@ _people_after = Prepared(
     .limit(bindparam("most", type_=Integer()))
 )
 _people_named = Prepared(
-    select(t.directory_users)
-    .where(_users.directory_id == _directory, _users.deleted_at.is_(None), among(_users.id, "ids"))
-    .order_by(_users.id)
+    _record.where(
+        _users.directory_id == _directory, _users.deleted_at.is_(None), among(_users.id, "ids")
+    ).order_by(_users.id)
 )
 _names = Prepared(
     select(_groups.id, _groups.label).where(
@@ -194,7 +232,7 @@ _write = Prepared(
         roles=bindparam("new_roles", type_=Text()),
         email_key=bindparam("address", type_=Text()),
         version=bindparam("to", type_=BigInteger()),
-        updated_at=bindparam("at", type_=Instant()),
+        updated_at=bindparam("at", type_=BigInteger()),
     )
 )
 _WRITTEN = ("user", "new_mapped", "new_roles", "address", "to", "at")
@@ -212,6 +250,22 @@ _write_at_once = Prepared(
         *(bindparam(f"all_{name}", type_=Array(BigInteger())) for name in _WRITTEN[4:]),
     )
 )
+# On SQLite one statement for some rows, for the reason that `prepared.py` gives.
+_TOGETHER = 50
+_rows = (", ".join(f":{name}_{number}" for name in _WRITTEN) for number in range(_TOGETHER))
+_write_together = Prepared(
+    text(
+        "UPDATE directory_users SET mapped = n.column2, roles = n.column3, email_key = n.column4,"
+        " version = n.column5, updated_at = n.column6 FROM (VALUES ROWS) AS n"
+        " WHERE directory_users.directory_id = :directory AND directory_users.id = n.column1".replace(
+            "ROWS", ", ".join(f"({row})" for row in _rows)
+        )
+    )
+)
+
+
+def _here(scope: Scope) -> dict[str, Any]:
+    return {"environment": scope.environment_id, "directory": scope.directory_id}
 
 
 def _actor(cause: Cause) -> dict[str, Json]:

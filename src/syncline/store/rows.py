@@ -53,8 +53,24 @@ def directory_of(row: Row[Any]) -> Directory:
     )
 
 
+USER_COLUMNS = (
+    "id",
+    "directory_user_id",
+    "document",
+    "raw",
+    "version",
+    "created_at",
+    "updated_at",
+    "listed_at",
+    "deleted_at",
+    "mapped",
+    "roles",
+)
+"""The columns of `directory_users` that `user_of` looks at; the others are derived from them."""
+
+
 def user_of(row: Row[Any]) -> UserRecord:
-    """Return the user of a full row of `directory_users`."""
+    """Return the user of a row of `directory_users` that has `USER_COLUMNS`."""
     return UserRecord(
         id=row.id,
         directory_user_id=row.directory_user_id,

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -136,7 +137,7 @@ def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) 
     if dirty.deleted_groups:
         _drop_memberships_of(connection, rows, dirty.deleted_groups, at)
     users, groups = dirty.settled_users(rows), dirty.settled_groups(rows)
-    if dirty and connection.dialect.name == "postgresql":
+    if dirty:
         raise_revision(connection, scope)
     _write(connection, t.directory_users, dirty.new_users, [user_row(scope, record) for record in users])
     _touch_users(connection, scope, dirty.touched_versions(rows), at)
@@ -152,17 +153,26 @@ def flush(connection: Connection, rows: WorkingSet, dirty: Dirty, at: datetime) 
     keep_people(connection, scope, dirty.past_people, at)
 
 
-# On SQLite nobody else can be writing (`at_once.py` says what the revision is for).
-_raise_revision = Prepared(
+_raised = (
     update(t.directories)
     .where(t.directories.c.id == _directory)
     .values(revision=t.directories.c.revision + 1)
 )
+_raise_revision = Prepared(_raised)
+# On SQLite nobody decides while somebody else may be writing, except the job that evaluates people ahead.
+_evaluating = t.reevaluations.c.directory_id == _directory, t.reevaluations.c.next_due_at.is_not(None)
+_raise_revision_for_job = Prepared(_raised.where(exists().where(*_evaluating)))
 
 
 def raise_revision(connection: Connection, scope: Scope) -> None:
-    """Let other writers notice that rows of a directory have changed."""
-    _raise_revision.run(connection, {"directory": scope.directory_id})
+    """Let whoever has decided on rows of a directory without a lock notice that some have changed.
+
+    `at_once.py` and `services.reevaluation` look at the revision.
+    """
+    always = connection.dialect.name == "postgresql"
+    (_raise_revision if always else _raise_revision_for_job).run(
+        connection, {"directory": scope.directory_id}
+    )
 
 
 _touch = Prepared(
