@@ -22,17 +22,20 @@ from syncline.core.scim.errors import ScimError
 from syncline.core.scim.normalize import normalize_user
 from syncline.core.scim.schema import ENTERPRISE_URN
 from syncline.faults import FaultInjected, FaultPlan
+from syncline.services.endpoints import Endpoints
 from syncline.services.erasure import Erasures
 from syncline.services.idempotency import KeptAnswer
-from syncline.store import parked
+from syncline.store import parked, traces
 from syncline.store import tables as t
 from syncline.store.database import Connection
 from tests.support.api import Api, api
 from tests.support.directory_world import CAUSE, DirectoryWorld
+from tests.support.kernels import seed
 
 ADDRESS, NAME, EXTERNAL = "ida.k@northwind.example", "Ida Kjeldsen-Råd", "00u-ida-7"
 NEEDLES = ("ida.k", "IDA.K", "Kjeldsen", EXTERNAL, "Harbour-Master")
 OTHER = "bo@northwind.example"
+HOOK: dict[str, Any] = {"endpoint_url": "https://receiver.example/hook", "events": ["dsync.user.created"]}
 
 
 @pytest.fixture
@@ -107,7 +110,7 @@ async def deliver(world: DirectoryWorld, endpoint_id: str) -> None:
     ]
 
     def work(connection: Connection) -> None:
-        parked.record(connection, world.environment, endpoint_id, attempts)
+        parked.record(connection, endpoint_id, attempts)
         parked.put(connection, world.environment, endpoint_id, waiting)
 
     await world.services.kernel.database.write(work)
@@ -159,8 +162,7 @@ async def test_nothing_of_a_person_is_left_anywhere(calls: Api, database_url: st
     ida, _ = await lived(world)
     asked = await shown_id(calls, ADDRESS)
     assert asked != f"directory_user_{ida}", "the person came back under another id"
-    hook = {"endpoint_url": "https://receiver.example/hook", "events": ["dsync.user.created"]}
-    endpoint = (await calls.call("POST", "/webhook_endpoints", hook)).json()["id"]
+    endpoint = (await calls.call("POST", "/webhook_endpoints", HOOK)).json()["id"]
     await deliver(world, endpoint)
     before = await world.rows()
     leave_remains(database_url)
@@ -282,6 +284,7 @@ async def test_what_a_delivery_under_way_writes_down_afterwards_is_removed(
     await lived(world)
     asked = await shown_id(calls, ADDRESS)
     theirs = next(row for row in await world.rows() if ADDRESS in row.body)
+    endpoint = (await calls.call("POST", "/webhook_endpoints", HOOK)).json()["id"]
     await calls.call("POST", f"/directory_users/{asked}/erase", {"delete": True})
     now = world.services.kernel.clock()
     late = parked.Attempt(
@@ -298,9 +301,7 @@ async def test_what_a_delivery_under_way_writes_down_afterwards_is_removed(
         response=theirs.body,
         next_due_at=None,
     )
-    await world.services.kernel.database.write(
-        lambda connection: parked.record(connection, world.environment, "we_1", [late])
-    )
+    await world.services.kernel.database.write(lambda connection: parked.record(connection, endpoint, [late]))
     assert await world.services.erasures.resume() == 0, "it is not due yet"
     await world.services.kernel.database.write(
         lambda connection: connection.execute(
@@ -310,6 +311,39 @@ async def test_what_a_delivery_under_way_writes_down_afterwards_is_removed(
     assert await world.services.erasures.resume() == 1
     assert await found_in(database_url) == []
     assert await world.services.erasures.resume() == 0
+
+
+async def test_answers_of_every_endpoint_go_and_those_given_to_other_environments_stay(
+    calls: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt is of the environment of its endpoint. Both are gone through in steps."""
+    monkeypatch.setattr(traces, "SCAN", 2)
+    monkeypatch.setattr(traces, "ENDPOINTS", 2)
+    world, kernel = calls.world, calls.world.services.kernel
+    await lived(world)
+    asked = await shown_id(calls, ADDRESS)
+    made = [
+        (
+            await calls.call(
+                "POST", "/webhook_endpoints", HOOK | {"endpoint_url": f"https://{name}.example/"}
+            )
+        ).json()
+        for name in ("one", "silent", "two", "three")
+    ]
+    for endpoint in (made[0], *made[2:]):
+        await deliver(world, endpoint["id"])
+    elsewhere = await seed(kernel)
+    other = await Endpoints(kernel).create(
+        elsewhere.environment_id, "https://other.example/", HOOK["events"], CAUSE
+    )
+    await deliver(world, other.id)
+    erased = await calls.call("POST", f"/directory_users/{asked}/erase", {"delete": True})
+    c = t.delivery_attempts.c
+    statement = select(c.endpoint_id, c.response)
+    found = await kernel.database.read(lambda connection: connection.execute(statement).all())
+    naming = [row for row in found if row.response is not None and ADDRESS in row.response]
+    assert {row.endpoint_id for row in naming} == {other.id}
+    assert erased.json()["erased"]["delivery_attempts"] == 3 * len(naming)
 
 
 async def test_kept_answers_with_the_person_in_them_go_and_others_stay(calls: Api) -> None:

@@ -59,6 +59,27 @@ async def test_a_dispatcher_that_dies_loses_nothing_and_repeats_only_what_was_no
     assert repeated <= short_leased().save_events
 
 
+async def test_a_death_before_a_common_save_repeats_of_each_endpoint_only_what_it_had_not_saved(
+    stage: Stage, hooks: Receiver, database_url: str
+) -> None:
+    endpoints = [await stage.endpoint(hooks.url(f"/{number}")) for number in range(6)]
+    ids = await stage.emit(*[A, B] * 6)
+
+    assert await dispatch_until_death(database_url, "dispatch.before_finish=exit@9") == faults.EXIT_STATUS
+    before = len(hooks.received)
+    async with dispatching(stage.kernel, short_leased()):
+        for endpoint in endpoints:
+            await stage.settled(endpoint)
+
+    assert 0 < before < len(ids) * len(endpoints)
+    for number, endpoint in enumerate(endpoints):
+        received = hooks.ids(f"/{number}")
+        assert list(dict.fromkeys(received)) == ids
+        assert len(received) - len(ids) <= short_leased().save_events
+        # What was recorded before the death is not recorded again.
+        assert [one.event_id for one in await stage.attempts(endpoint)] == ids
+
+
 async def test_one_that_slept_past_its_lease_writes_nothing(
     stage: Stage, hooks: Receiver, database_url: str
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -11,6 +12,7 @@ from workos import WorkOSClient
 from syncline.core.signing import verify_workos
 from syncline.services.endpoint_changes import OptionChanges
 from syncline.services.endpoints import Endpoints
+from syncline.services.idsource import IdSource
 from tests.support.deliveries import CAUSE, CREATED, Stage, dispatching
 from tests.support.receiver import Received, Receiver, Reply
 from tests.support.waiting import wait_until
@@ -105,6 +107,33 @@ async def test_an_overlap_that_is_ended_early_leaves_the_new_secret_alone(
     Webhook(rotated.secret).verify(after.body, dict(after.headers))
     with pytest.raises(WebhookVerificationError):
         Webhook(endpoint.secret).verify(after.body, dict(after.headers))
+
+
+async def test_the_secret_made_last_is_the_newest_whatever_the_clocks_of_processes_say(
+    stage: Stage, hooks: Receiver
+) -> None:
+    """Each rotation is asked of another process, the clock of the first one is ahead."""
+
+    def clock() -> datetime:
+        return stage.kernel.clock() + timedelta(minutes=10)
+
+    ahead = replace(stage.kernel, clock=clock, ids=IdSource(clock, stage.kernel.random))
+    endpoint = await Endpoints(ahead).create(stage.environment_id, hooks.url(), (CREATED,), CAUSE)
+    endpoints = Endpoints(stage.kernel)
+    async with dispatching(stage.kernel):
+        await Endpoints(ahead).rotate_secret(stage.environment_id, endpoint.id, CAUSE)
+        last = await endpoints.rotate_secret(stage.environment_id, endpoint.id, CAUSE)
+        await stage.emit(A)
+        await stage.settled(endpoint)
+        await endpoints.end_overlap(stage.environment_id, endpoint.id, CAUSE)
+        await stage.emit(A)
+        await stage.settled(endpoint)
+    during, after = hooks.received
+    assert verified(during, endpoint.secret) == during.id
+    assert verified(after, last.secret) == after.id
+    assert len(after.headers["webhook-signature"].split(" ")) == 1
+    shown = await endpoints.get(stage.environment_id, endpoint.id)
+    assert shown.secret == f"whsec_…{last.secret[-4:]}"
 
 
 async def test_the_newest_three_secrets_sign_newest_first(stage: Stage, hooks: Receiver) -> None:

@@ -142,7 +142,7 @@ async def attempted(stage: Stage, endpoint_id: str, ages: Sequence[tuple[int, st
         parked.Attempt(
             id=make_id(Prefix.ATTEMPT, new_ulid(to_ms(now - timedelta(days=days)), os.urandom(10))),
             position=number,
-            event_id="event_1",
+            event_id=stage.kernel.ids.new(Prefix.EVENT),
             event_type=CREATED,
             attempt=1,
             started_at=now - timedelta(days=days),
@@ -155,9 +155,7 @@ async def attempted(stage: Stage, endpoint_id: str, ages: Sequence[tuple[int, st
         )
         for number, (days, outcome) in enumerate(ages)
     ]
-    await stage.kernel.database.write(
-        lambda connection: parked.record(connection, stage.environment_id, endpoint_id, rows)
-    )
+    await stage.kernel.database.write(lambda connection: parked.record(connection, endpoint_id, rows))
 
 
 async def test_stored_answers_are_kept_for_a_day(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from syncline.core import wire
 from syncline.core.events import GroupCreated, GroupDeleted, draft
 from syncline.core.ids import Prefix
 from syncline.core.model import Cause
+from syncline.core.paging import Span
 from syncline.core.retry import Outcome
 from syncline.core.wire import WebhookEndpoint
 from syncline.services.delivery import Dispatcher
@@ -19,9 +20,10 @@ from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.endpoints import Endpoints
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import Sealer
-from syncline.store import deliveries, log, parked
+from syncline.store import deliveries, endpoint_reports, log, parked
 from syncline.store import tables as t
 from syncline.store.database import Connection
+from syncline.store.endpoint_reports import AttemptFilter
 from syncline.store.parked import Attempt, Parked
 from tests.support.waiting import wait_until
 
@@ -139,12 +141,13 @@ class Stage:
 
     async def attempts(self, endpoint: WebhookEndpoint) -> list[Attempt]:
         """Return the attempts, oldest first."""
-        found = await self.kernel.database.read(
-            lambda connection: parked.attempts_of(
-                connection, self.environment_id, endpoint.id, before=None, limit=100_000
+        everything = Span(limit=100_000, descending=False)
+        rows = await self.kernel.database.read(
+            lambda connection: endpoint_reports.attempts(
+                connection, self.environment_id, endpoint.id, AttemptFilter(), everything
             )
         )
-        return found[::-1]
+        return [Attempt(**{name: getattr(row, name) for name in Attempt.__slots__}) for row in rows]
 
 
 def group_of(kernel: Kernel, directory: str) -> wire.DirectoryGroup:

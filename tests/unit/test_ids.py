@@ -19,6 +19,8 @@ from syncline.core.ids import (
     is_ulid,
     make_id,
     new_ulid,
+    ulid_bytes,
+    ulid_of,
     ulid_time_ms,
 )
 from syncline.services.idsource import IdSource
@@ -34,6 +36,22 @@ class TestUlids:
         self, at_ms: int, randomness: bytes
     ) -> None:
         assert new_ulid(at_ms, randomness) == bytes_to_ulid(at_ms.to_bytes(6, "big") + randomness)
+
+    @given(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16))
+    def test_the_bytes_of_a_ulid_lead_back_to_it_and_sort_as_it_does(self, one: bytes, other: bytes) -> None:
+        texts = [ulid_of(one), ulid_of(other)]
+        assert [ulid_bytes(text) for text in texts] == [one, other]
+        assert (texts[0] < texts[1]) == (one < other)
+
+    @pytest.mark.parametrize("text", ["", "event_01KA0YPX7B9D1F3H5K7M9Q1S3T", "8" * 26, "0" * 25, "u" * 26])
+    def test_what_is_no_ulid_has_no_bytes(self, text: str) -> None:
+        with pytest.raises(ValueError, match="not a ULID"):
+            ulid_bytes(text)
+
+    @pytest.mark.parametrize("length", [0, 15, 17])
+    def test_another_number_of_bytes_is_no_ulid(self, length: int) -> None:
+        with pytest.raises(ValueError, match="16"):
+            ulid_of(bytes(length))
 
     @given(TIMES, RANDOMNESS)
     def test_the_time_can_be_read_back(self, at_ms: int, randomness: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from ulid_transform import bytes_to_ulid
+from ulid_transform import bytes_to_ulid, ulid_to_bytes
 
 RANDOMNESS_BYTES = 10
 MAX_TIME_MS = (1 << 48) - 1
@@ -79,6 +79,18 @@ def is_id(prefix: Prefix, text: str) -> bool:
 def bare(object_id: str) -> str:
     """Return the id without its prefix; a ULID alone stays as it is."""
     return object_id.rpartition("_")[2]
+
+
+def ulid_bytes(ulid: str) -> bytes:
+    """Return the 16 bytes of a ULID, which sort as its characters do; `ValueError` if it is none."""
+    if not is_ulid(ulid):
+        raise ValueError("not a ULID")
+    return ulid_to_bytes(ulid)
+
+
+def ulid_of(value: bytes) -> str:
+    """Return the ULID of 16 bytes; `ValueError` for another number of them."""
+    return bytes_to_ulid(value)
 
 
 def ulid_time_ms(ulid: str) -> int:

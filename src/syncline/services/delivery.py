@@ -15,7 +15,10 @@ from syncline import faults
 from syncline.obs.logging import get_logger
 from syncline.services.delivery_changes import Changes
 from syncline.services.delivery_figures import measure
+from syncline.services.delivery_keys import Keys
 from syncline.services.delivery_queue import Queue
+from syncline.services.delivery_recent import RecentEvents
+from syncline.services.delivery_saver import Saver
 from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.delivery_slots import Host, Slots, host_of
 from syncline.services.delivery_turn import Shared, Turn
@@ -42,7 +45,16 @@ class Dispatcher:
         self._slots = Slots(self._settings.slots, self._settings.slots_per_host)
         in_place = kernel.database.looks_up_in_place
         self._changes = Changes(self._changed_at, self._time, in_place=in_place)
-        self._shared = Shared(kernel, self._settings, self._changes, self._slots)
+        self._saver = Saver(kernel)
+        self._shared = Shared(
+            kernel,
+            self._settings,
+            self._changes,
+            self._slots,
+            Keys(kernel, self._time),
+            RecentEvents(kernel.database, kernel.base_url, self._time),
+            self._saver,
+        )
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._woken: set[str] = set()
         self._wake = asyncio.Event()
@@ -173,7 +185,7 @@ class Dispatcher:
         )
         if claims is not None:
             return claims
-        return await database.write(
+        return await self._saver.write(
             lambda connection: deliveries.claim(connection, ids, now(connection), lease)
         )
 

@@ -28,6 +28,8 @@ from syncline.store.endpoints import EndpointSecret
 from syncline.store.parked import Attempt
 
 _DEFAULTS = EndpointOptions()
+# The bytes of a body, and their content type.
+Payload = tuple[bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def signature_headers(
     return headers
 
 
-def payload(row: Any, options: EndpointOptions, base_url: str) -> tuple[bytes, str]:
+def payload(row: Any, options: EndpointOptions, base_url: str) -> Payload:
     """Return the bytes of an event in the format of an endpoint, and their content type."""
     if options.format is PayloadFormat.CLOUDEVENTS:
         return cloud_event(row, base_url), CLOUDEVENTS_TYPE
@@ -115,9 +117,13 @@ async def send(
     row: Any,
     attempt: int,
     options: EndpointOptions = _DEFAULTS,
+    written: Payload | None = None,
 ) -> Sent:
-    """Post one log row to an endpoint, signed at this moment; never raises for what the receiver does."""
-    body, content_type = payload(row, options, kernel.base_url)
+    """Post one log row to an endpoint, signed at this moment; never raises for what the receiver does.
+
+    `written` is the row as it is sent, None if it has to be written for this request.
+    """
+    body, content_type = written or payload(row, options, kernel.base_url)
     started_at = kernel.clock()
     headers = signature_headers(secrets, row.event_id, started_at, body)
     headers["Content-Type"] = content_type

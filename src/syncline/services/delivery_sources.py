@@ -16,10 +16,10 @@ from syncline.core.endpoint_options import Ordering
 from syncline.obs.logging import get_logger
 from syncline.services.delivery_lanes import Lanes, key_of, slot_of
 from syncline.services.delivery_window import Entry, Window
-from syncline.store import delivery_log, log, parked, replays
+from syncline.store import delivery_log, parked, replays
 from syncline.store.database import Connection, T
 from syncline.store.deliveries import Claim
-from syncline.store.delivery_log import Wanted
+from syncline.store.delivery_log import End, Wanted
 from syncline.store.parked import Parked
 from syncline.store.replays import Replay
 
@@ -33,10 +33,18 @@ _MOST_OVERTAKEN = 25
 
 
 class Reader(Protocol):
-    """Runs a reading transaction, again and again while the database is away."""
+    """Reads for one turn, again and again while the database is away."""
 
-    async def __call__(self, work: Callable[[Connection], T]) -> T:
-        """Return what the work returns."""
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what the work returns in a reading transaction."""
+        ...
+
+    async def end(self) -> End:
+        """Return where the log ends, as of a moment after the call."""
+        ...
+
+    async def recent(self, wanted: Wanted, *, after: int, until: int, limit: int) -> list[Any] | None:
+        """Return events near the end of the log, read for all turns; None for a stretch that is too long."""
         ...
 
 
@@ -63,7 +71,7 @@ class Sources:
     def __init__(
         self,
         claim: Claim,
-        read: Reader,
+        reader: Reader,
         *,
         parked_limit: int,
         park: Callable[[Parked], None],
@@ -71,7 +79,7 @@ class Sources:
     ) -> None:
         """`park` and `bury` are told of what is parked without an attempt, and of what retention removed."""
         self._claim = claim
-        self._read = read
+        self._reader = reader
         self._limit = parked_limit
         self._park = park
         self._bury = bury
@@ -115,7 +123,7 @@ class Sources:
             asked = replays.asked_for(connection, self._claim.id, room) if has_parked and room > 0 else []
             return rows, asked, replays.pending(connection, self._claim.id) if has_replays else []
 
-        rows, asked, self._replays = await self._read(work)
+        rows, asked, self._replays = await self._reader.read(work)
         room = max(self._limit - len(rows), 0)
         self._more_asked_for = len(asked) > room
         self.lanes = Lanes(rows, self._ordering)
@@ -277,26 +285,30 @@ class Sources:
                 self._park_behind(window, entry)
 
     async def _read_ahead(self, window: Window) -> None:
-        claim, after = self._claim, window.examined
-
-        def work(connection: Connection) -> tuple[log.Head, int, list[Any]]:
-            head = log.head(connection, claim.environment_id)
-            end = head.position if window.end is None else window.end
-            until = min(end, after + _READ_POSITIONS)
-            if until <= after:
-                return head, end, []
-            rows = delivery_log.read(
-                connection, claim.environment_id, self._wanted, after=after, until=until, limit=_READ_ROWS
-            )
-            return head, end, rows
-
-        head, end, rows = await self._read(work)
+        after, head = window.examined, await self._reader.end()
+        end = head.position if window.end is None else window.end
         if window.end is not None and head.trimmed_position > after:
             last = min(head.trimmed_position, window.end)
-            _logger.error("replay.behind_retention", endpoint_id=claim.id, first=after + 1, last=last)
+            _logger.error("replay.behind_retention", endpoint_id=self._claim.id, first=after + 1, last=last)
         until = max(after, min(end, after + _READ_POSITIONS))
+        rows = await self._between(after, until, is_shared=window.end is None)
         examined = rows[-1].position if len(rows) == _READ_ROWS else until
         window.extend(rows, examined, is_at_end=examined >= end)
+
+    async def _between(self, after: int, until: int, *, is_shared: bool) -> list[Any]:
+        """Return the first wanted events behind `after`, up to `until`."""
+        if until <= after:
+            return []
+        if is_shared:
+            found = await self._reader.recent(self._wanted, after=after, until=until, limit=_READ_ROWS)
+            if found is not None:
+                return found
+        environment, wanted = self._claim.environment_id, self._wanted
+        return await self._reader.read(
+            lambda connection: delivery_log.read(
+                connection, environment, wanted, after=after, until=until, limit=_READ_ROWS
+            )
+        )
 
     async def _from_lanes(self, now: datetime) -> Step | None:
         while (head := self.lanes.due_head(now, self._is_free)) is not None:
@@ -316,7 +328,7 @@ class Sources:
         if head.position not in self._events:
             positions = [head.position] if now is None else self.lanes.upcoming(head, now, _READ_ROWS)
             work = partial(parked.events_at, environment_id=self._claim.environment_id, positions=positions)
-            self._events = await self._read(work)
+            self._events = await self._reader.read(work)
         event = self._events.pop(head.position, None)
         if event is None:
             self.lanes.remove(head)

@@ -18,8 +18,12 @@ from syncline.core.retry import Outcome
 from syncline.obs.logging import get_logger
 from syncline.services.delivery_changes import Changes
 from syncline.services.delivery_disabling import disable
+from syncline.services.delivery_keys import Keys
 from syncline.services.delivery_ledger import Ledger
-from syncline.services.delivery_request import Sent, SigningSecret, open_secrets, send
+from syncline.services.delivery_reader import TurnReader
+from syncline.services.delivery_recent import RecentEvents
+from syncline.services.delivery_request import Sent, SigningSecret, send
+from syncline.services.delivery_saver import Saver
 from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.delivery_slots import Slots, host_of
 from syncline.services.delivery_sources import Sources, Step
@@ -28,7 +32,7 @@ from syncline.services.turns import persistently
 from syncline.store import deliveries, endpoints
 from syncline.store.database import Connection, T
 from syncline.store.deliveries import Claim, Ending, Saved
-from syncline.store.delivery_at_once import is_usual, save_at_once
+from syncline.store.delivery_saves import Save
 
 _logger = get_logger(__name__)
 
@@ -38,13 +42,16 @@ class Shared:
     """What the turns of a process share.
 
     `changes` watches the endpoint of each turn. `slots` are what requests are made in: a turn has one before
-    it begins.
+    it begins. The rest is what turns read and write together: secrets, new events, saves.
     """
 
     kernel: Kernel
     settings: DispatchSettings
     changes: Changes
     slots: Slots
+    keys: Keys
+    recent: RecentEvents
+    saver: Saver
 
 
 class Turn:
@@ -66,7 +73,7 @@ class Turn:
         self._ledger = Ledger(self._kernel, self._settings, claim)
         self._sources = Sources(
             claim,
-            self._read,
+            TurnReader(self._kernel.database, shared.recent, claim, self._persistently),
             parked_limit=self._settings.parked_limit,
             park=self._ledger.park,
             bury=self._ledger.bury,
@@ -126,13 +133,7 @@ class Turn:
 
     async def _load(self) -> None:
         claim = self._claim
-
-        def work(connection: Connection) -> list[endpoints.EndpointSecret]:
-            now = self._kernel.clock()
-            return endpoints.secrets_of(connection, claim.environment_id, [claim.id], now)[claim.id]
-
-        sealed = await self._read(work)
-        self._secrets = open_secrets(self._kernel, claim.environment_id, claim.id, sealed)
+        self._secrets = await self._persistently(lambda: self._shared.keys.of(claim))
         await self._sources.load(has_parked=claim.has_parked, has_replays=claim.has_replays)
 
     async def _next(self) -> Step | None:
@@ -202,9 +203,10 @@ class Turn:
         return await self._persistently(lambda: changes.ask(claim.id)) == claim.updated_at
 
     async def _send(self, step: Step) -> Sent:
-        claim = self._claim
+        claim, event = self._claim, step.event
+        written = self._shared.recent.payload(claim.environment_id, event, claim.options)
         return await send(
-            self._kernel, claim.endpoint_url, self._secrets, step.event, step.number, claim.options
+            self._kernel, claim.endpoint_url, self._secrets, event, step.number, claim.options, written
         )
 
     async def _land(self) -> None:
@@ -257,11 +259,6 @@ class Turn:
         progress = self._ledger.progress(self._sources.log.cursor, self._sources.replay_progress())
         lease_until, due_at = now + self._settings.lease, self._due_at(ending, now)
 
-        def at_once(connection: Connection) -> Saved:
-            return save_at_once(
-                connection, self._claim, progress, ending, lease_until=lease_until, next_due_at=due_at
-            )
-
         def work(connection: Connection) -> Saved:
             saved = deliveries.save(
                 connection, self._claim, progress, ending, lease_until=lease_until, next_due_at=due_at
@@ -270,15 +267,9 @@ class Turn:
                 return replace(saved, state=endpoints.EndpointState.DISABLED)
             return saved
 
-        async def write() -> Saved:
-            if is_usual(progress, ending):
-                saved = await self._kernel.database.at_once(at_once)
-                if saved is not None:
-                    return saved
-            return await self._kernel.database.write(work)
-
         faults.hit("dispatch.before_finish")
-        saved = await self._persistently(write)
+        save = Save(self._claim, progress, ending, lease_until, due_at)
+        saved = await self._persistently(lambda: self._shared.saver.save(save, work))
         # Not before: a save that was cut off is repeated whole.
         self._ledger.saved()
         self._sources.finish_replay()
@@ -308,9 +299,6 @@ class Turn:
 
     def _was_changed(self, saved: Saved) -> bool:
         return saved.state != endpoints.EndpointState.ACTIVE or saved.updated_at != self._claim.updated_at
-
-    async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await self._persistently(lambda: self._kernel.database.read(work))
 
     async def _persistently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a transaction while the database is away, as long as the lease lasts."""

@@ -74,14 +74,14 @@ class EndpointSecrets:
 
         def work(connection: Connection) -> Endpoint:
             endpoint = required(connection, environment_id, endpoint_id, lock=True)
-            former = [
-                known.id
-                for known in store.secrets_of(connection, environment_id, [endpoint_id], now)[endpoint_id]
-            ]
+            known = store.secrets_of(connection, environment_id, [endpoint_id], now)[endpoint_id]
+            former = [one.id for one in known]
             kept, surplus = former[: MAX_SIGNATURES - 1], former[MAX_SIGNATURES - 1 :]
             store.expire_secrets(connection, environment_id, endpoint_id, kept, ends)
             store.expire_secrets(connection, environment_id, endpoint_id, surplus, now)
-            store.add_secret(connection, environment_id, endpoint_id, secret)
+            # Another process may have made the one before, and its clock may be ahead.
+            made_at = max([now, *(one.created_at + MILLISECOND for one in known)])
+            store.add_secret(connection, environment_id, endpoint_id, replace(secret, created_at=made_at))
             return _touched(connection, environment_id, endpoint, now)
 
         endpoint = await self._kernel.database.write(work)

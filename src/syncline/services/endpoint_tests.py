@@ -104,4 +104,4 @@ class EndpointTests:
     ) -> None:
         # It may have been deleted while the request was under way.
         if endpoints.get(connection, environment_id, endpoint_id, lock=True) is not None:
-            parked.record(connection, environment_id, endpoint_id, [attempt])
+            parked.record(connection, endpoint_id, [attempt])

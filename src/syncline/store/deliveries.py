@@ -151,16 +151,16 @@ _waiting = (
 _due = Prepared(_waiting)
 _due_in = Prepared(_waiting.where(among(_c.environment_id, "environments")))
 _changed_at = Prepared(select(_c.id, _c.updated_at).where(among(_c.id, "endpoints")))
-_has_parked = exists().where(
+has_parked = exists().where(
     t.parked_deliveries.c.endpoint_id == _c.id,
     or_(
         t.parked_deliveries.c.state == ParkedState.WAITING,
         t.parked_deliveries.c.next_due_at.is_not(None),
     ),
 )
-_has_replays = exists().where(t.replays.c.endpoint_id == _c.id)
+has_replays = exists().where(t.replays.c.endpoint_id == _c.id)
 finding = (
-    select(t.webhook_endpoints, _has_parked.label("has_parked"), _has_replays.label("has_replays"))
+    select(t.webhook_endpoints, has_parked.label("has_parked"), has_replays.label("has_replays"))
     .where(among(_c.id, "ids"), _claimable())
     .order_by(_c.id)
     .with_for_update(skip_locked=True, of=t.webhook_endpoints)
@@ -201,8 +201,8 @@ saving = (
         _c.wake,
         _c.state,
         _c.updated_at,
-        _has_parked.label("has_parked"),
-        _has_replays.label("has_replays"),
+        has_parked.label("has_parked"),
+        has_replays.label("has_replays"),
     )
 )
 _save = Prepared(saving)
@@ -288,7 +288,7 @@ def save(
         parked_rows.make_due(connection, claim.id)
     parked_rows.remove(connection, claim.id, progress.delivered)
     parked_rows.put(connection, claim.environment_id, claim.id, progress.parked)
-    parked_rows.record(connection, claim.environment_id, claim.id, progress.attempts)
+    parked_rows.record(connection, claim.id, progress.attempts)
     for replay in progress.replays:
         replays.save(connection, replay)
     state = row.state

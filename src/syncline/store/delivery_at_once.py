@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Text, bindparam, func, select, true
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, select, true
 
 from syncline.store import tables as t
 from syncline.store.deliveries import (
@@ -21,7 +20,7 @@ from syncline.store.deliveries import (
     saving,
     taking,
 )
-from syncline.store.parked import Attempt, attempt_lists, attempt_values
+from syncline.store.parked import GIVEN, MINE, attempt_values, recording
 from syncline.store.prepared import Prepared
 
 _found = finding.cte("found")
@@ -29,22 +28,8 @@ _endpoint = t.webhook_endpoints.c.id
 _taken = taking.where(_endpoint == _found.c.id).returning(_endpoint).cte("taken")
 _claim_at_once = Prepared(select(_found).join_from(_found, _taken, _taken.c.id == _found.c.id))
 _saved = saving.cte("saved")
-_names = Attempt.__slots__
-_given = func.unnest(*attempt_lists()).table_valued(*_names, name="given").render_derived()
 # What is not saved, because the claim is lost, is not recorded either.
-_recorded = (
-    insert(t.delivery_attempts)
-    .from_select(
-        ["environment_id", "endpoint_id", *_names],
-        select(
-            bindparam("environment", type_=Text()),
-            bindparam("mine", type_=Text()),
-            *(_given.c[name] for name in _names),
-        ).select_from(_saved.join(_given, true())),
-    )
-    .on_conflict_do_nothing(index_elements=["endpoint_id", "id"])
-    .cte("recorded")
-)
+_recorded = recording(MINE, GIVEN, _saved.join(GIVEN, true())).cte("recorded")
 _save_at_once = Prepared(select(_saved).add_cte(_recorded))
 
 
@@ -71,11 +56,13 @@ def save_at_once(
 ) -> Saved:
     """Do what `deliveries.save` does for a usual save, in one statement that commits itself.
 
-    Only for `Database.at_once` on PostgreSQL. Raises `LeaseLost`.
+    Only for `Database.at_once` on PostgreSQL. Raises `LeaseLost`, and the database `UniqueViolation` if this
+    save was committed before: that is for `deliveries.save` to find out.
     """
-    mine = {"environment": claim.environment_id, "mine": claim.id}
     parameters = save_parameters(claim, progress, ending, lease_until, next_due_at)
-    row = _save_at_once.one_or_none(connection, parameters | attempt_values(progress.attempts) | mine)
+    row = _save_at_once.one_or_none(
+        connection, parameters | attempt_values(progress.attempts) | {"mine": claim.id}
+    )
     if row is None:
         raise LeaseLost
     return Saved(row.wake, row.state, row.updated_at, bool(row.has_parked), bool(row.has_replays))

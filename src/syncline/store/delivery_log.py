@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,6 +34,16 @@ class Wanted:
         """Return what an endpoint with these subscriptions and options takes."""
         return cls(tuple(types), options.directory_ids, options.organization_ids)
 
+    def takes(self, row: Any) -> bool:
+        """Tell whether a row of the log passes: what `read` asks the database for, said of one row."""
+        if row.type.startswith(OWN_PREFIX) if self.types is None else row.type not in self.types:
+            return False
+        if self.directory_ids is None and self.organization_ids is None:
+            return True
+        return row.directory_id in (self.directory_ids or ()) or row.organization_id in (
+            self.organization_ids or ()
+        )
+
     @property
     def _shape(self) -> tuple[bool, bool, bool]:
         return self.types is not None, self.directory_ids is not None, self.organization_ids is not None
@@ -45,6 +55,44 @@ class Wanted:
             "organizations": self.organization_ids,
         }
         return {name: list(values) for name, values in lists.items() if values is not None}
+
+
+_heads = Prepared(
+    select(t.log_heads.c.environment_id, t.log_heads.c.position, t.log_heads.c.trimmed_position).where(
+        among(t.log_heads.c.environment_id, "environments")
+    )
+)
+_stretch = Prepared(
+    select(t.event_log)
+    .where(
+        _log.environment_id == bindparam("environment"),
+        _log.position > bindparam("after", type_=BigInteger()),
+        _log.position <= bindparam("until", type_=BigInteger()),
+    )
+    .order_by(_log.position)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a log ends, and up to where retention has removed it."""
+
+    position: int
+    trimmed_position: int
+
+
+NOTHING = End(0, 0)
+
+
+def ends(connection: Connection, environment_ids: Collection[str]) -> dict[str, End]:
+    """Return where these logs end; one that has no event yet is missing."""
+    rows = _heads.all(connection, {"environments": list(environment_ids)})
+    return {row.environment_id: End(row.position, row.trimmed_position) for row in rows}
+
+
+def stretch(connection: Connection, environment_id: str, *, after: int, until: int) -> list[Any]:
+    """Return every log row behind `after`, up to `until`, in position order."""
+    return _stretch.all(connection, {"environment": environment_id, "after": after, "until": until})
 
 
 def read(

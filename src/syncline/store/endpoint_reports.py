@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select
 
+from syncline.core.ids import Prefix, is_id
 from syncline.core.paging import Span
 from syncline.store import tables as t
 from syncline.store.endpoints import MISSED
@@ -34,14 +35,20 @@ def attempts(
     connection: Connection, environment_id: str, endpoint_id: str, wanted: AttemptFilter, span: Span
 ) -> list[Row[Any]]:
     """Return up to `span.limit` rows of attempts, ordered by id."""
-    statement = select(t.delivery_attempts).where(
-        _attempts.environment_id == environment_id, _attempts.endpoint_id == endpoint_id
-    )
+    statement = select(t.delivery_attempts).where(*_of(environment_id, endpoint_id))
     if wanted.outcome is not None:
         statement = statement.where(_attempts.outcome == wanted.outcome)
     if wanted.event_id is not None:
+        if not is_id(Prefix.EVENT, wanted.event_id):
+            return []
         statement = statement.where(_attempts.event_id == wanted.event_id)
     return list(connection.execute(within(statement, _attempts.id, span)))
+
+
+def _of(environment_id: str, endpoint_id: str) -> tuple[ColumnElement[bool], ...]:
+    """Return what makes an attempt one of an endpoint of this environment, which only the endpoint tells."""
+    owned = exists().where(_c.environment_id == environment_id, _c.id == endpoint_id)
+    return _attempts.endpoint_id == endpoint_id, owned
 
 
 def deliveries(
@@ -145,11 +152,7 @@ def recent(
     """Return outcome and milliseconds of the last attempts, without those of tests."""
     rows = connection.execute(
         select(_attempts.outcome, _attempts.duration_ms)
-        .where(
-            _attempts.environment_id == environment_id,
-            _attempts.endpoint_id == endpoint_id,
-            _attempts.position != OUTSIDE_THE_LOG,
-        )
+        .where(*_of(environment_id, endpoint_id), _attempts.position != OUTSIDE_THE_LOG)
         .order_by(_attempts.id.desc())
         .limit(limit)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,8 @@ from syncline.store.types import Instant, among
 _c, _secrets = t.webhook_endpoints.c, t.endpoint_secrets.c
 _decode_events = msgspec.json.Decoder(tuple[str, ...]).decode
 _DEFAULTS = EndpointOptions()
+# By when they were committed, see `EndpointSecrets.rotate`: ids go by the clocks of several processes.
+_newest_first = _secrets.created_at.desc(), _secrets.id.desc()
 _unexpired = Prepared(
     select(t.endpoint_secrets)
     .where(
@@ -27,7 +29,15 @@ _unexpired = Prepared(
         among(_secrets.endpoint_id, "endpoints"),
         or_(_secrets.expires_at.is_(None), _secrets.expires_at > bindparam("now", type_=Instant())),
     )
-    .order_by(_secrets.id.desc())
+    .order_by(*_newest_first)
+)
+_unexpired_of_any = Prepared(
+    select(t.endpoint_secrets)
+    .where(
+        among(_secrets.endpoint_id, "endpoints"),
+        or_(_secrets.expires_at.is_(None), _secrets.expires_at > bindparam("now", type_=Instant())),
+    )
+    .order_by(*_newest_first)
 )
 # What retention writes into the settings beside the options.
 MISSED = "missed"
@@ -154,9 +164,7 @@ def remove(connection: Connection, environment_id: str, endpoint_id: str) -> boo
     if not deleted.rowcount:
         return False
     for table in (t.endpoint_secrets, t.parked_deliveries, t.delivery_attempts, t.replays):
-        connection.execute(
-            delete(table).where(table.c.environment_id == environment_id, table.c.endpoint_id == endpoint_id)
-        )
+        connection.execute(delete(table).where(table.c.endpoint_id == endpoint_id))
     return True
 
 
@@ -184,16 +192,21 @@ def secrets_of(
     wanted = {"environment": environment_id, "endpoints": list(endpoint_ids), "now": now}
     found: dict[str, list[EndpointSecret]] = {id_: [] for id_ in endpoint_ids}
     for row in _unexpired.all(connection, wanted):
-        found[row.endpoint_id].append(
-            EndpointSecret(
-                id=row.id,
-                sealed=row.sealed,
-                suffix=row.suffix,
-                created_at=row.created_at,
-                switch_at=row.switch_at,
-                expires_at=row.expires_at,
-            )
-        )
+        found[row.endpoint_id].append(_secret_of(row))
+    return found
+
+
+def secrets_of_any(
+    connection: Connection, owners: Collection[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], list[EndpointSecret]]:
+    """Return the unexpired secrets of endpoints of any environments, by environment and endpoint id."""
+    found: dict[tuple[str, str], list[EndpointSecret]] = {owner: [] for owner in owners}
+    wanted = {"endpoints": [endpoint_id for _, endpoint_id in owners], "now": now}
+    for row in _unexpired_of_any.all(connection, wanted):
+        mine = found.get((row.environment_id, row.endpoint_id))
+        # An endpoint's secret that says another environment is nobody's.
+        if mine is not None:
+            mine.append(_secret_of(row))
     return found
 
 
@@ -217,6 +230,17 @@ def expire_secrets(
 def remove_expired_secrets(connection: Connection, now: datetime) -> int:
     """Delete secrets that no longer sign anything; return how many."""
     return connection.execute(delete(t.endpoint_secrets).where(_secrets.expires_at <= now)).rowcount
+
+
+def _secret_of(row: Any) -> EndpointSecret:
+    return EndpointSecret(
+        id=row.id,
+        sealed=row.sealed,
+        suffix=row.suffix,
+        created_at=row.created_at,
+        switch_at=row.switch_at,
+        expires_at=row.expires_at,
+    )
 
 
 def _endpoint_of(row: Row[Any]) -> Endpoint:

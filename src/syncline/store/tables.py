@@ -1,8 +1,8 @@
 """Every table of Syncline, one metadata for both engines.
 
-Every tenant table carries `environment_id`; directory data is keyed `(directory_id, id)` so that it
-can be partitioned or distributed by directory. Index keys of arbitrary text are `core.text.index_key`
-values, because PostgreSQL refuses index rows above 2.7 kB.
+Every tenant table but `delivery_attempts` carries `environment_id`; directory data is keyed
+`(directory_id, id)` so that it can be partitioned or distributed by directory. Index keys of arbitrary text
+are `core.text.index_key` values, because PostgreSQL refuses index rows above 2.7 kB.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from sqlalchemy import (
     text,
 )
 
-from syncline.store.types import Instant, JsonText
+from syncline.core.ids import Prefix
+from syncline.store.types import Instant, JsonText, ObjectId
 
 metadata = MetaData(
     naming_convention={
@@ -410,23 +411,26 @@ replays = Table(
     Index(None, "endpoint_id", "id"),
 )
 
+# One row for each request to an endpoint: most of what a delivery writes, so it is kept short. There is no
+# environment, as the endpoint has one: who asks names both. Ids are bytes, and columns of a fixed size come
+# first, as PostgreSQL fills up to the next multiple of their size.
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
-    Column("environment_id", Text, nullable=False),
-    Column("endpoint_id", Text, nullable=False),
-    Column("id", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
-    Column("event_id", Text, nullable=False),
-    Column("event_type", Text, nullable=False),
-    Column("attempt", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
+    Column("next_due_at", Instant),
+    Column("attempt", Integer, nullable=False),
     Column("duration_ms", Integer, nullable=False),
-    Column("outcome", Text, nullable=False),
     Column("status", Integer),
+    Column("endpoint_id", ObjectId(Prefix.WEBHOOK_ENDPOINT), nullable=False),
+    Column("id", ObjectId(Prefix.ATTEMPT), nullable=False),
+    # Not only the position: retention may remove the event first, and a test has none.
+    Column("event_id", ObjectId(Prefix.EVENT), nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
     Column("error", Text),
     Column("response", Text),
-    Column("next_due_at", Instant),
     # The one index, as every attempt is written into all of them: ids carry the time, so ages are ranges.
     PrimaryKeyConstraint("endpoint_id", "id"),
 )

@@ -21,6 +21,7 @@ from syncline.store.rows import exact_key
 from syncline.store.types import among
 
 SCAN = 1_000
+ENDPOINTS = 100
 TABLES = (
     "directory_users",
     "memberships",
@@ -39,6 +40,7 @@ TABLES = (
 
 _users, _log, _inbox = t.directory_users.c, t.event_log.c, t.event_inbox.c
 _attempts, _parked, _pending = t.delivery_attempts.c, t.parked_deliveries.c, t.pending_memberships.c
+_endpoints = t.webhook_endpoints.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,22 +229,34 @@ def _tombstones(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 Place = tuple[str, str]
-"""An attempt among all: its endpoint's id and its own."""
+"""A place among all attempts of an environment: an endpoint's id, and an id between those of its attempts."""
 
-FIRST_PLACE: Place = ("", "")
+_LOWEST, _HIGHEST = make_id(Prefix.ATTEMPT, "0" * 26), make_id(Prefix.ATTEMPT, "7" + "Z" * 25)
+FIRST_PLACE: Place = (make_id(Prefix.WEBHOOK_ENDPOINT, "0" * 26), _LOWEST)
 
 
 def clear_attempts(connection: Connection, who: Person, after: Place) -> tuple[int, Place | None]:
-    """Remove what receivers answered, and what went wrong, from the next `SCAN` attempts with such texts.
+    """Remove what receivers answered, and what went wrong, from some more attempts with such texts.
 
     Attempts of events that are gone are cleared as well: nobody can tell any more whom they were about.
     Returns how many were cleared, and the place to go on behind or None.
     """
+    endpoints = (
+        connection.execute(
+            select(_endpoints.id)
+            .where(_endpoints.environment_id == who.environment_id, _endpoints.id >= after[0])
+            .order_by(_endpoints.id)
+            .limit(ENDPOINTS)
+        )
+        .scalars()
+        .all()
+    )
+    place = tuple_(_attempts.endpoint_id, _attempts.id)
     rows = connection.execute(
         select(_attempts.endpoint_id, _attempts.id, _attempts.position)
         .where(
-            _attempts.environment_id == who.environment_id,
-            tuple_(_attempts.endpoint_id, _attempts.id) > tuple_(*after),
+            _attempts.endpoint_id.in_(endpoints),
+            place > after,
             or_(_attempts.error.is_not(None), _attempts.response.is_not(None)),
         )
         .order_by(_attempts.endpoint_id, _attempts.id)
@@ -256,7 +270,9 @@ def clear_attempts(connection: Connection, who: Person, after: Place) -> tuple[i
         )
         keys = [{"endpoint": row.endpoint_id, "attempt_id": row.id} for row in found]
         connection.execute(statement.values(error=None, response=None), keys)
-    return len(found), (rows[-1].endpoint_id, rows[-1].id) if len(rows) == SCAN else None
+    if len(rows) == SCAN:
+        return len(found), (rows[-1].endpoint_id, rows[-1].id)
+    return len(found), (endpoints[-1], _HIGHEST) if len(endpoints) == ENDPOINTS else None
 
 
 def clear_parked(connection: Connection, who: Person) -> int:

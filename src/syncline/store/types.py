@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Text, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, Boolean, LargeBinary, Text, bindparam
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -16,6 +16,8 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from syncline.core.ids import Prefix, bare, is_id, make_id, ulid_bytes, ulid_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -70,6 +72,41 @@ class JsonText(TypeDecorator[str]):
     def result_processor(self, dialect: Dialect, coltype: object) -> None:
         """Pass the text through."""
         return
+
+
+class ObjectId(TypeDecorator[str]):
+    """The id of one kind of object, stored as the 16 bytes of its ULID: half of what the text takes.
+
+    Bytes sort as the texts do. Binding an id of another kind raises `ValueError`.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, prefix: Prefix) -> None:
+        super().__init__()
+        self.prefix = prefix
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose UUID on PostgreSQL, where any other type has its length beside it."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(UUID())
+        return dialect.type_descriptor(LargeBinary())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """Turn an id into what the driver takes."""
+        if value is None:
+            return None
+        if not is_id(self.prefix, value):
+            raise ValueError(f"no id of the kind {self.prefix.value!r}")
+        found = ulid_bytes(bare(value))
+        return found.hex() if dialect.name == "postgresql" else found
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """Turn what the driver gives into an id."""
+        if value is None:
+            return None
+        return make_id(self.prefix, ulid_of(value if isinstance(value, bytes) else value.bytes))
 
 
 class Array(TypeDecorator[Sequence[Any]]):

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
-    Text,
     and_,
     bindparam,
     delete,
@@ -28,7 +27,7 @@ from syncline.core.ids import RANDOMNESS_BYTES, Prefix, make_id, new_ulid
 from syncline.store import log, sinks
 from syncline.store import tables as t
 from syncline.store.jsontext import dump, load
-from syncline.store.types import among, to_ms
+from syncline.store.types import to_ms
 
 _attempts, _endpoints, _inbox = t.delivery_attempts.c, t.webhook_endpoints.c, t.event_inbox.c
 
@@ -102,12 +101,10 @@ def trim_attempts(
         "failures": _oldest_id(failures_before),
         "rows": limit,
     }
-    found: dict[str, list[str]] = {}
-    for endpoint_id, attempt_id in connection.execute(_finding[connection.dialect.name], asked):
-        found.setdefault(endpoint_id, []).append(attempt_id)
-    for endpoint_id, ids in found.items():
-        connection.execute(_remove_attempts, {"endpoint": endpoint_id, "ids": ids})
-    return sum(map(len, found.values()))
+    found = connection.execute(_finding[connection.dialect.name], asked).all()
+    if found:
+        connection.execute(_remove_attempt, [{"endpoint": row.endpoint_id, "gone": row.id} for row in found])
+    return len(found)
 
 
 def _oldest_id(moment: datetime) -> str:
@@ -118,14 +115,16 @@ def _oldest_id(moment: datetime) -> str:
 def _old_attempts(dialect: str) -> Select[Any]:
     """Return the query of attempts that are too old, endpoint by endpoint, each from the oldest on."""
     # The endpoints that have attempts, also those that are gone, in steps through the primary key.
-    seen = select(func.min(_attempts.endpoint_id).label("id")).cte("seen", recursive=True)
-    following = select(func.min(_attempts.endpoint_id)).where(_attempts.endpoint_id > seen.c.id)
-    seen = seen.union_all(select(following.correlate(seen).scalar_subquery()).where(seen.c.id.is_not(None)))
+    # PostgreSQL has no min() of UUIDs.
+    first = select(_attempts.endpoint_id).order_by(_attempts.endpoint_id).limit(1)
+    seen = select(first.scalar_subquery().label("id")).cte("seen", recursive=True)
+    following = first.where(_attempts.endpoint_id > seen.c.id).correlate(seen).scalar_subquery()
+    seen = seen.union_all(select(following).where(seen.c.id.is_not(None)))
     rows = bindparam("rows", type_=BigInteger())
     old = and_(
         _attempts.endpoint_id == seen.c.id,
-        _attempts.id < bindparam("successes", type_=Text()),
-        or_(_attempts.outcome == "success", _attempts.id < bindparam("failures", type_=Text())),
+        _attempts.id < bindparam("successes", type_=_attempts.id.type),
+        or_(_attempts.outcome == "success", _attempts.id < bindparam("failures", type_=_attempts.id.type)),
     )
     key = select(_attempts.endpoint_id, _attempts.id)
     if dialect == "sqlite":
@@ -136,8 +135,8 @@ def _old_attempts(dialect: str) -> Select[Any]:
 
 
 _finding = {name: _old_attempts(name) for name in ("sqlite", "postgresql")}
-_remove_attempts = delete(t.delivery_attempts).where(
-    _attempts.endpoint_id == bindparam("endpoint", type_=Text()), among(_attempts.id, "ids")
+_remove_attempt = delete(t.delivery_attempts).where(
+    _attempts.endpoint_id == bindparam("endpoint"), _attempts.id == bindparam("gone")
 )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncline.core.envelope import envelope
+from syncline.core.ids import bare, ulid_bytes
 from syncline.core.retry import LIFETIME
 from syncline.services.delivery_lanes import lane_of
 from syncline.store import log
@@ -196,7 +197,7 @@ def _dead_in_time(world: World, story: Story, row: Row | None) -> Iterator[str]:
     for position, dead in (row.dead if row else {}).items():
         last = world.store.raw.execute(
             "SELECT max(started_at) FROM delivery_attempts WHERE endpoint_id = ? AND position = ?",
-            (story.id, position),
+            (ulid_bytes(bare(story.id)), position),
         ).fetchone()[0]
         if position <= story.resumed_at or position in story.replayed:
             continue

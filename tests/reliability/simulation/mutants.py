@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from syncline.core.retry import Outcome
-from syncline.services import delivery_request, delivery_turn
+from syncline.services import delivery_request, delivery_turn, endpoint_secrets, endpoints
 from syncline.services.delivery_lanes import Lanes
 from syncline.services.delivery_settings import DispatchSettings
 from syncline.services.delivery_sources import Step
@@ -112,6 +112,20 @@ def never_asked() -> AbstractContextManager[object]:
         return True
 
     return patch.object(Turn, "_is_unchanged", unchanged)
+
+
+@contextmanager
+def told_at_once() -> Iterator[None]:
+    """An owner is told of a change while turns still trust what they knew before it."""
+
+    async def nothing() -> None:
+        """Do not wait."""
+
+    with (
+        patch.object(endpoints, "let_turns_notice", nothing),
+        patch.object(endpoint_secrets, "let_turns_notice", nothing),
+    ):
+        yield
 
 
 def given_up_early() -> AbstractContextManager[object]:

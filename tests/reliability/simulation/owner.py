@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from syncline.core.endpoint_options import Ordering
 from syncline.core.errors import CursorExpired, NotFound
 from syncline.core.events import GroupCreated, GroupDeleted
+from syncline.core.signing import MAX_SIGNATURES
 from syncline.services.endpoint_changes import OptionChanges
 from syncline.services.endpoints import EndpointChanges
 from syncline.services.replays import ReplayRange, Replays
@@ -31,6 +34,8 @@ class Owner:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        # One rotation of an endpoint at a time: of two at once, nobody could say whose secret is newer.
+        self._rotations: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def manage(self, act: Act) -> None:
         """Do to an endpoint what an act says; nothing if none is left."""
@@ -43,7 +48,8 @@ class Owner:
             case Deed.PAUSE:
                 await self._pause(environment, story, act.seconds)
             case Deed.ROTATE:
-                await self._rotate(environment, story)
+                async with self._rotations[story.id]:
+                    await self._rotate(environment, story)
             case Deed.REPLAY | Deed.REPLAY_DEAD:
                 with suppress(NotFound, CursorExpired):
                     await self._replay(environment, story, dead=act.deed is Deed.REPLAY_DEAD)
@@ -59,23 +65,45 @@ class Owner:
         shown = await self._world.endpoints.get(environment, story.id)
         if shown.state != "active":
             return
+        asked = self._world.loop.time()
         await self._world.endpoints.update(environment, story.id, EndpointChanges(state="paused"), CAUSE)
-        quiet = Quiet(self._world.loop.time())
-        story.quiet.append(quiet)
+        if not story.starting and story.started < asked:
+            # Else nobody can say whether it was paused or let go on last.
+            story.quiet.append(Quiet(self._world.loop.time()))
         await asyncio.sleep(seconds)
-        quiet.ends = min(quiet.ends, self._world.loop.time())
-        with suppress(NotFound):
+        with suppress(NotFound), self._starting(story):
             await self._world.endpoints.update(environment, story.id, EndpointChanges(state="active"), CAUSE)
 
+    @contextmanager
+    def _starting(self, story: Story) -> Iterator[None]:
+        """Let an endpoint go on: from here on it may be sent to, whatever its owner was told before."""
+        story.starting += 1
+        story.started = self._world.loop.time()
+        for quiet in story.quiet:
+            if quiet.why != "deleted":
+                quiet.ends = min(quiet.ends, story.started)
+        try:
+            yield
+        finally:
+            story.starting -= 1
+            story.started = self._world.loop.time()
+            story.resumed.append(story.started)
+
     async def _rotate(self, environment: str, story: Story) -> None:
-        begins = self._world.loop.time()
+        asked = self._world.loop.time()
+        live = [secret for secret in story.secrets if secret.ends > asked]
+        # The new one is one of those that may sign at once; what is too much ends before its owner is told.
+        surplus = live[: 1 - MAX_SIGNATURES]
+        for secret in surplus:
+            secret.leaves = asked
         made = await self._world.endpoints.rotate_secret(environment, story.id, CAUSE, overlap=_OVERLAP)
-        live = [secret for secret in story.secrets if secret.ends > begins]
+        told = self._world.loop.time()
         for secret in live:
-            secret.ends = min(secret.ends, begins + _OVERLAP.total_seconds())
-        for surplus in live[:-2]:
-            surplus.ends = begins
-        story.secrets.append(Secret(made.secret, begins))
+            secret.ends = min(secret.ends, asked + _OVERLAP.total_seconds())
+            secret.leaves = min(secret.leaves, secret.ends)
+        for secret in surplus:
+            secret.ends = min(secret.ends, told)
+        story.secrets.append(Secret(made.secret, asked, told))
 
     async def _replay(self, environment: str, story: Story, *, dead: bool) -> None:
         replays = Replays(self._world.admin)
@@ -100,8 +128,6 @@ class Owner:
             return
         first = self._world.chance.randrange(1, head + 1)
         point = self._world.chance.choice(["now", "stopped", self._event_id(first)])
-        for quiet in story.quiet:
-            quiet.ends = min(quiet.ends, self._world.loop.time())
         self._world.watch.moved.add(story.id)
         story.resumed_at = head
         if point == "now":
@@ -111,11 +137,11 @@ class Owner:
             story.after = min(story.after, first - 1)
             story.skipped |= set(range(cursor[0] + 1, first))
             story.replayed |= set(range(first, head + self._world.plan.events + 1))
-        await self._world.endpoints.update(
-            environment, story.id, EndpointChanges(state="active", resume_from=point), CAUSE
-        )
+        with self._starting(story):
+            await self._world.endpoints.update(
+                environment, story.id, EndpointChanges(state="active", resume_from=point), CAUSE
+            )
         self._world.watch.moved.discard(story.id)
-        story.resumed.append(self._world.loop.time())
 
     def _head(self) -> int:
         found = self._world.store.raw.execute("SELECT max(position) FROM event_log").fetchone()[0]
@@ -149,5 +175,5 @@ class Owner:
         )
         made = await self._world.endpoints.create(environment, url, types, CAUSE, options)
         story.id = made.id
-        story.secrets.append(Secret(made.secret, begun))
+        story.secrets.append(Secret(made.secret, begun, self._world.loop.time()))
         story.after = self._world.watch.first_cursor[made.id]

@@ -127,6 +127,22 @@ def make_focused_plan(seed: int, *deeds: Deed) -> Plan:
     return replace(plan, bursts=bursts, acts=_acts(chance, plan, bursts, deeds, 8))
 
 
+def make_hurried_plan(seed: int, *deeds: Deed) -> Plan:
+    """Return a plan in which such things happen among requests that follow each other in milliseconds."""
+    chance = random.Random(f"hurried {seed}")
+    plan = make_focused_plan(seed, *deeds)
+    endpoints = tuple(replace(one, latency=0.01, poison=NO_POISON) for one in plan.endpoints)
+    bursts, acts = [], []
+    for burst in plan.bursts[::4]:
+        directories = tuple(chance.randrange(plan.directories) for _ in range(80))
+        bursts.append(Burst(burst.at, directories))
+        for _ in range(4):
+            # Workers find a burst within a poll and are at it for a second or two.
+            at = burst.at + plan.poll / 4 + chance.random() * 2
+            acts.append(Act(at, chance.choice(deeds), chance.randrange(12), 0.1 + chance.random()))
+    return replace(plan, endpoints=endpoints, bursts=tuple(bursts), acts=tuple(acts))
+
+
 def _minutes(seed: int, chance: random.Random) -> Plan:
     horizon = chance.choice([20.0, MINUTE, 3 * MINUTE])
     plan = _begin(seed, chance, horizon, poll=chance.choice([0.5, 1.0, 2.0]))

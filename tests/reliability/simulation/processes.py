@@ -27,7 +27,6 @@ class Process:
         self.name = name
         self.skew = skew
         self.is_dead = False
-        self.continued_at = -1.0
         self._running = asyncio.Event()
         self._running.set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -71,7 +70,6 @@ class Process:
 
     def go_on(self) -> None:
         """Let it go on, as SIGCONT does."""
-        self.continued_at = asyncio.get_running_loop().time()
         self._running.set()
 
     async def wait(self) -> None:

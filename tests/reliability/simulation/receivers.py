@@ -121,16 +121,18 @@ class SimulatedReceiver:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request on its way: who sent it, when, and what becomes of it."""
+    """One request on its way: who signed it at which moment, and what becomes of it.
+
+    Moments are right ones; `skew` is how far ahead the clock of the process was when it signed.
+    """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
-    begun: float
+    signed: float
+    skew: float
     process: Process
     fate: Fate
-    # Whether its process had stood still since it last asked whether the endpoint is still as it was.
-    is_stale: bool
 
 
 class Network:
@@ -148,11 +150,12 @@ class Network:
     ) -> OutboundResponse:
         """Carry one request. Raises `OutboundFailure` where no answer comes back."""
         loop = asyncio.get_running_loop()
+        # A process may stand still, and its clock may be set, between here and the receiver.
+        signed, skew = loop.time(), process.skew
         await process.pass_gate()
         begun = loop.time()
         fate = self.receivers[url].fate(begun, headers["webhook-id"])
-        stale = process.continued_at == begun
-        request = Request(url, dict(headers), body, begun, process, fate, stale)
+        request = Request(url, dict(headers), body, signed, skew, process, fate)
         self.on_sent(request)
         if fate.arrives is not None:
             # The receiver goes on whatever becomes of the sender.

@@ -72,20 +72,27 @@ class Simulator:
         )
 
 
-def judged_seeds(context: Context, make: Callable[[int], Plan], kind: type[World], about: str) -> Result:
-    """Run a scenario's seeds in its kind of world; `about` says of what, with a place for the requests."""
-    count = context.pick(short=10, full=500)
+def judged_seeds(
+    context: Context, make: Callable[[int], Plan], kind: type[World], about: str, *, once: Sequence[int]
+) -> Result:
+    """Run a scenario's seeds in its kind of world; `about` says of what, with a place for the requests.
+
+    `once` are seeds that were judged wrong once, for different reasons: the short form has them too.
+    """
+    seeds = [*range(context.seed, context.seed + context.pick(short=5, full=500))]
+    if context.is_short:
+        seeds += [seed for seed in once if seed not in seeds]
     simulator = Simulator()
     problems: list[str] = []
     requests = 0
-    for seed in range(context.seed, context.seed + count):
+    for seed in seeds:
         verdict = simulator.plan(make(seed), kind=kind)
         requests += verdict.requests
         problems += [f"seed {seed}: {problem}" for problem in verdict.problems]
     return Result.judged(
-        f"{count} seeds {about.format(requests)}, {len(problems)} problems",
+        f"{len(seeds)} seeds {about.format(requests)}, {len(problems)} problems",
         problems,
-        seeds=count,
+        seeds=len(seeds),
         requests=requests,
     )
 

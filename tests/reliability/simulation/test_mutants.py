@@ -6,7 +6,7 @@ import pytest
 
 from tests.reliability.simulation import mutants
 from tests.reliability.simulation.mutants import Mutant
-from tests.reliability.simulation.plan import Deed, Plan, make_focused_plan, make_plan
+from tests.reliability.simulation.plan import Deed, Plan, make_focused_plan, make_hurried_plan, make_plan
 from tests.reliability.simulation.simulate import Simulator
 
 WITHIN = 25
@@ -31,6 +31,18 @@ def test_a_faulty_dispatcher_is_noticed(simulator: Simulator, mutant: Mutant) ->
             assert not simulator.plan(plan).problems, "broken without the fault as well"
             return
     pytest.fail(f"{WITHIN} seeds did not show that {mutant.__doc__}")
+
+
+@pytest.mark.parametrize("deed", [Deed.PAUSE, Deed.ROTATE, Deed.DELETE])
+def test_an_owner_who_is_told_of_a_change_too_early_is_noticed(simulator: Simulator, deed: Deed) -> None:
+    for seed in range(1, WITHIN + 1):
+        plan = make_hurried_plan(seed, deed)
+        with mutants.told_at_once():
+            verdict = simulator.plan(plan)
+        if verdict.problems:
+            assert not simulator.plan(plan).problems, "broken without the fault as well"
+            return
+    pytest.fail(f"{WITHIN} seeds did not show it")
 
 
 def _plan(seed: int, focus: Deed | None) -> Plan:

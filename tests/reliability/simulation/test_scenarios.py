@@ -42,3 +42,19 @@ async def test_no_endpoint_is_left_asleep(context: Context) -> None:
 async def test_receivers_that_hang_hold_nobody_up(context: Context) -> None:
     """R8."""
     await passes("R8", context)
+
+
+def judged(number: str, folder: Path) -> None:
+    """Run a scenario on the virtual clock, which is about SQLite only."""
+    result = load()[number].run(Context("sqlite", Size.SHORT, folder, ""))
+    assert result.verdict is Verdict.PASSED, "\n".join([result.measured, *result.problems])
+
+
+def test_wrong_clocks_end_no_lease_early_and_lose_nothing(tmp_path: Path) -> None:
+    """R15."""
+    judged("R15", tmp_path)
+
+
+def test_rotated_secrets_sign_from_the_answer_on_and_live_ones_always(tmp_path: Path) -> None:
+    """R27."""
+    judged("R27", tmp_path)

@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,22 +19,28 @@ from tests.reliability.journals import Receipt, Receipts
 from tests.reliability.simulation.clock import START
 from tests.reliability.simulation.receivers import Request
 
-# A lookup may be answered a moment before a change is.
-_RACE = 0.11
+# Moments are kept in whole milliseconds.
+_MILLISECOND = 0.001
 
 
 @dataclass(slots=True)
 class Secret:
-    """A signing secret and the moments between which requests may be signed with it."""
+    """A signing secret, by what its owner asked for and was told.
+
+    Requests may be signed with it from `asked` to `ends`, and must be from `told` to `leaves`: between the
+    question and the answer its owner cannot know which of both holds.
+    """
 
     text: str
-    begins: float
+    asked: float
+    told: float
+    leaves: float = float("inf")
     ends: float = float("inf")
 
 
 @dataclass(slots=True)
 class Quiet:
-    """A time in which an endpoint's owner was promised that nothing would be sent."""
+    """A time in which an endpoint's owner was promised that nothing would be sent: from the answer on."""
 
     begins: float
     ends: float = float("inf")
@@ -55,6 +61,9 @@ class Story:
     deleted: bool = False
     # When its owner let it go on somewhere, and which positions its owner asked for again.
     resumed: list[float] = field(default_factory=list)
+    # How many requests of its owner to let it go on are under way, and when one was made or answered last.
+    starting: int = 0
+    started: float = -1.0
     replayed: set[int] = field(default_factory=set)
     # Positions that its owner passed over, and those that were given up at some time.
     skipped: set[int] = field(default_factory=set)
@@ -89,12 +98,22 @@ class Disturbances:
 class Watch:
     """Sees every request, every commit and every log line of a run."""
 
-    def __init__(self, raw: sqlite3.Connection, *, parked_limit: int, skew: float, trace: bool) -> None:
+    def __init__(
+        self,
+        raw: sqlite3.Connection,
+        *,
+        database_ms: Callable[[], int],
+        parked_limit: int,
+        skew: float,
+        trace: bool,
+    ) -> None:
+        """`database_ms` is the clock of the database, which leases go by."""
         self._raw = raw
+        self._database_ms = database_ms
         self._parked_limit = parked_limit
         self._tracing = trace
-        # Clocks of processes differ, so secrets begin and end at different moments for them.
-        self._grace = 2.0 + 2 * skew
+        # Clocks of processes differ, so secrets expire at different moments for them.
+        self._grace = _MILLISECOND + 2 * skew
         self._in_flight: Counter[tuple[str, str]] = Counter()
         # Cursor, fence and the end of the lease of each endpoint, as they were committed last.
         self._seen: dict[str, tuple[int, int, int]] = {}
@@ -146,13 +165,11 @@ class Watch:
         self._in_flight[holder] += 1
         if self._in_flight[holder] > story.concurrency:
             self.complain(f"{self._in_flight[holder]} requests at once to endpoint {story.number}")
-        if not request.is_stale:
-            for quiet in story.quiet:
-                if quiet.begins + _RACE < now < quiet.ends:
-                    self.complain(
-                        f"endpoint {story.number} is sent to {now - quiet.begins:.3f} s after it was"
-                        f" {quiet.why}"
-                    )
+        for quiet in story.quiet:
+            if quiet.begins < request.signed and now < quiet.ends:
+                self.complain(
+                    f"endpoint {story.number} is sent to {now - quiet.begins:.3f} s after it was {quiet.why}"
+                )
         self.tell(
             f"{request.process.name} -> {story.number} {request.headers['webhook-id'][-6:]}"
             f" attempt {request.headers['Syncline-Attempt']} fate {request.fate.status}"
@@ -162,7 +179,7 @@ class Watch:
     def arrived(self, request: Request) -> None:
         """A receiver gets a request, checks its signatures, and keeps it."""
         story, now, fate = self.stories[request.url], self.now(), request.fate
-        valid = [one for one in story.secrets if one.begins - self._grace <= now <= one.ends + self._grace]
+        valid = [one for one in story.secrets if one.asked <= request.signed <= one.ends + self._grace]
         status = fate.status if fate.status is not None else (200 if fate.processed else 599)
         receipt = self.receipts.take(
             story.url,
@@ -171,10 +188,10 @@ class Watch:
             [secret.text for secret in valid],
             answered=200 if fate.processed else status,
             # Whether clocks agree is not the question here.
-            now=START.timestamp() + now + request.process.skew,
+            now=START.timestamp() + now + request.skew,
         )
-        if len(valid) > 1:
-            self._check_overlap(story, request, now)
+        if len(story.secrets) > 1:
+            self._check_secrets(story, request, now)
         self.arrivals[story.url].append(
             Arrival(now, receipt, fate.processed, fate.status is not None, receipt.attempt)
         )
@@ -193,7 +210,7 @@ class Watch:
             " EXISTS (SELECT 1 FROM parked_deliveries p WHERE p.endpoint_id = e.id AND p.state = 'dead')"
             " FROM webhook_endpoints e LEFT JOIN log_heads h ON h.environment_id = e.environment_id"
         ).fetchall()
-        now_ms = int((START.timestamp() + self.now()) * 1_000)
+        now_ms = self._database_ms()
         for id_, state, cursor, wake, fence, lease, due, head, parked, dead in rows:
             known = self._seen.get(id_)
             if known is None:
@@ -244,19 +261,25 @@ class Watch:
             )
             story.given_up |= {position for (position,) in rows}
 
-    def _check_overlap(self, story: Story, request: Request, now: float) -> None:
-        """During the overlap of a rotation a receiver that knows only one of the secrets must be content."""
+    def _check_secrets(self, story: Story, request: Request, now: float) -> None:
+        """A receiver that knows only one secret is content while that is live, and not after its end."""
+        now_s = int(START.timestamp() + now + request.skew)
         for secret in story.secrets:
-            if secret.begins + self._grace < now < secret.ends - self._grace:
-                try:
-                    verify_standard(
-                        [secret.text],
-                        request.headers,
-                        request.body,
-                        now_s=int(START.timestamp() + now + request.process.skew),
-                    )
-                except SignatureRefused as refused:
-                    self.complain(f"endpoint {story.number}: a live secret does not verify: {refused}")
+            refused = _refusal(secret, request, now_s)
+            if secret.told <= request.signed < secret.leaves - self._grace and refused:
+                self.complain(f"endpoint {story.number}: a live secret does not verify: {refused}")
+            if secret.ends + self._grace < request.signed and not refused:
+                late = request.signed - secret.ends
+                self.complain(f"endpoint {story.number}: a secret signs {late:.3f} s after its end")
+
+
+def _refusal(secret: Secret, request: Request, now_s: int) -> str:
+    """Return why a receiver that knows only this secret refuses a request, empty if it does not."""
+    try:
+        verify_standard([secret.text], request.headers, request.body, now_s=now_s)
+    except SignatureRefused as refused:
+        return str(refused)
+    return ""
 
 
 def _told(error: BaseException) -> str:

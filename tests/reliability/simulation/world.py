@@ -23,6 +23,8 @@ from syncline.services.idsource import IdSource
 from syncline.services.kernel import Kernel
 from syncline.services.keyring import Keyring
 from syncline.services.sealing import Sealer
+from syncline.store.engine import database_now
+from syncline.store.types import to_ms
 from syncline.workers.supervision import supervise
 from tests.reliability.simulation.clock import VirtualLoop, moment
 from tests.reliability.simulation.database import MemoryStore, ProcessDatabase, Weather
@@ -56,6 +58,7 @@ class World:
         self.chance = random.Random(f"world {plan.seed}")
         self.watch = Watch(
             store.raw,
+            database_ms=lambda: to_ms(store.read(database_now)),
             parked_limit=plan.parked_limit,
             skew=max(abs(skew) for skew in plan.skews),
             trace=trace,
