@@ -22,6 +22,12 @@ from syncline.web.api.attribute_previews import (
     ObservedAttribute,
     ObservedAttributesBody,
 )
+from syncline.web.api.attribute_versions import (
+    AttributeVersion,
+    AttributeVersionPreview,
+    AttributeVersions,
+    AttributeVersionWhole,
+)
 from syncline.web.api.attributes import AttributeBody, EnvironmentBody
 from syncline.web.api.role_previews import RolePerson
 
@@ -37,19 +43,31 @@ _POOL: dict[str, Any] = {
 _WORK: dict[str, Any] = {"path": 'emails[type eq "work"].value', "transforms": []}
 _ANY: dict[str, Any] = {"path": "$email", "transforms": []}
 _DIFFERENCE = AttributeDifference(directory_user_id=_USER_ID, key="cost_pool", before=None, after="north")
+_LOST = AttributeDifference(directory_user_id=_USER_ID, key="cost_pool", before="north", after=None)
+_ATTRIBUTE = AttributeBody(
+    id=ATTRIBUTE_ID,
+    key="cost_pool",
+    kind="custom",
+    type="string",
+    required=True,
+    description="The pool that pays.",
+    sources=[_POOL],
+    created_at=_MADE,
+    updated_at=_MADE,
+)
+_VERSION: dict[str, Any] = {
+    "version": 1,
+    "added": ["cost_pool"],
+    "changed": [],
+    "removed": [],
+    "restored": None,
+    "request_id": _REQUEST_ID,
+    "actor_id": "key_01KA0YN8C0E2G4J6M8P0R2T4V6",
+    "created_at": _MADE,
+}
 
 ANSWERS: Mapping[type[Any], Any] = {
-    AttributeBody: AttributeBody(
-        id=ATTRIBUTE_ID,
-        key="cost_pool",
-        kind="custom",
-        type="string",
-        required=True,
-        description="The pool that pays.",
-        sources=[_POOL],
-        created_at=_MADE,
-        updated_at=_MADE,
-    ),
+    AttributeBody: _ATTRIBUTE,
     EnvironmentBody: EnvironmentBody(
         id="environment_01KA0YN1B3D5F7H9K1M3P5R7T9",
         name="default",
@@ -92,6 +110,7 @@ ANSWERS: Mapping[type[Any], Any] = {
                 missing_examples=[_USER_ID],
             ),
         ],
+        left_out=[],
     ),
     AttributeGapBody: AttributeGapBody(
         directory_user_id=_USER_ID,
@@ -129,6 +148,22 @@ ANSWERS: Mapping[type[Any], Any] = {
             gains=[],
             loses=[],
         ),
+        left_out=[],
+        events={"dsync.user.updated": 24},
+    ),
+    AttributeVersions: AttributeVersions(
+        data=[AttributeVersion(**_VERSION)], list_metadata={"before": None, "after": None}
+    ),
+    AttributeVersionWhole: AttributeVersionWhole(**_VERSION, attributes=[_ATTRIBUTE]),
+    AttributeVersionPreview: AttributeVersionPreview(
+        version=1,
+        directories=1,
+        total=25,
+        changed=24,
+        attributes=[AttributeCounts(key="cost_pool", changed=24, filled=0, emptied=24)],
+        examples=[_LOST],
+        losing=AttributeLosses(people=24, examples=[_LOST]),
+        roles_changed=0,
         events={"dsync.user.updated": 24},
     ),
     ObservedAttributesBody: ObservedAttributesBody(

@@ -240,6 +240,7 @@ _ANSWERS: Mapping[type[Any], Any] = {
             wire.MembershipStep(id="directory_group_01KA0Z2D5F7H9K1M3P5R7T9V1X", name="Night shift"),
             wire.MembershipStep(id=GROUP_ID, name="Dispatch"),
         ],
+        path_known=True,
     ),
     wire.Erasure: wire.Erasure(
         id=f"erasure_{_BARE}",

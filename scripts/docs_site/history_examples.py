@@ -82,6 +82,7 @@ EXPLANATION = wire.Explanation(
         ),
     ],
     truncated_before=None,
+    unsearched_before=None,
 )
 
 ANSWERS: Mapping[type[Any], Any] = {wire.HistoryEntry: ENTRY, wire.Explanation: EXPLANATION}

@@ -18,6 +18,7 @@ from syncline.web.api.role_previews import (
     RoleEffect,
     RoleExample,
     RolePerson,
+    RoleRulesDeletionPreview,
     RoleRulesPreview,
     RoleWarning,
 )
@@ -27,6 +28,15 @@ from syncline.web.api.role_rules import (
     RoleRuleBody,
     RoleRulesBody,
     RoleRulesVersions,
+)
+from syncline.web.api.role_set_previews import (
+    OrganizationRolesPreview,
+    OtherRoleEffects,
+    RoleSetDirectories,
+    RoleSetDirectory,
+    RoleSetEffect,
+    RoleSetExample,
+    RolesPreview,
 )
 
 SLUG, OWN_SLUG, PERMISSION = "planner", "org-auditor", "routes:edit"
@@ -139,6 +149,102 @@ PREVIEW = RoleRulesPreview(
         loses=["member"],
     ),
 )
+_LOST = (
+    RoleWarning(code="large_change", message="The roles of 1 of 1 people (100 %) change.", role=None),
+    RoleWarning(code="role_without_holders", message="Nobody holds Planner any more.", role=SLUG),
+)
+_PERSON_LOSES = RoleWarning(
+    code="person_loses_access",
+    message="mira.voss@northwind.example loses Planner and has Member from then on.",
+    role=SLUG,
+)
+_LOSER = RolePerson(
+    directory_user_id=_USER_ID,
+    email="mira.voss@northwind.example",
+    before=[SLUG],
+    after=["member"],
+    gains=["member"],
+    loses=[SLUG],
+)
+_EFFECTS = [
+    RoleEffect(role=SLUG, name="Planner", before=1, after=0, gain=0, lose=1, held=0),
+    RoleEffect(role="member", name="Member", before=0, after=1, gain=1, lose=0, held=0),
+]
+DELETION_PREVIEW = RoleRulesDeletionPreview(
+    directory_id=_DIRECTORY_ID,
+    summary="1 lose Planner, 0 Planners left",
+    total=1,
+    changed=1,
+    roles=[_EFFECTS[0]],
+    warnings=[
+        *_LOST,
+        replace(
+            _PERSON_LOSES, message="mira.voss@northwind.example loses Planner and has no role from then on."
+        ),
+    ],
+    examples=[
+        RoleExample(directory_user_id=_USER_ID, email="mira.voss@northwind.example", before=[SLUG], after=[])
+    ],
+    person=replace(_LOSER, after=[], gains=[]),
+)
+SET_PREVIEW = RolesPreview(
+    summary="1 gain Member, 1 lose Planner, 0 Planners left in 1 directory",
+    complete=True,
+    total=1,
+    changed=1,
+    roles=[
+        RoleSetEffect(role=SLUG, name="Planner", before=1, after=0, gain=0, lose=1, held=0, emptied=1),
+        RoleSetEffect(role="member", name="Member", before=0, after=1, gain=1, lose=0, held=0, emptied=0),
+    ],
+    organization_roles=OtherRoleEffects(gain=0, lose=0),
+    warnings=[
+        _LOST[0],
+        replace(_LOST[1], message="Nobody holds Planner any more in 1 directory."),
+        _PERSON_LOSES,
+    ],
+    examples=[
+        RoleSetExample(
+            directory_id=_DIRECTORY_ID,
+            directory_user_id=_USER_ID,
+            email="mira.voss@northwind.example",
+            before=[SLUG],
+            after=["member"],
+        )
+    ],
+    directories=RoleSetDirectories(
+        concerned=1,
+        counted=1,
+        changed=1,
+        has_more=False,
+        data=[
+            RoleSetDirectory(
+                directory_id=_DIRECTORY_ID,
+                organization_id="org_01KA0YPX7B9D1F3H5K7M9Q1S3T",
+                name="Northwind Okta",
+                summary="1 gain Member, 1 lose Planner, 0 Planners left",
+                total=1,
+                changed=1,
+                roles=_EFFECTS,
+                warnings=list(_LOST),
+            )
+        ],
+    ),
+    person=_LOSER,
+)
+OWN_SET_PREVIEW = OrganizationRolesPreview(
+    summary="nobody's roles change",
+    complete=True,
+    total=0,
+    changed=0,
+    roles=[
+        RoleSetEffect(role=SLUG, name="Planner", before=0, after=0, gain=0, lose=0, held=0, emptied=0),
+        RoleSetEffect(role=OWN_SLUG, name="Auditor", before=0, after=0, gain=0, lose=0, held=0, emptied=0),
+    ],
+    warnings=[],
+    examples=[],
+    directories=RoleSetDirectories(concerned=0, counted=0, changed=0, has_more=False, data=[]),
+    person=replace(_LOSER, after=[SLUG], gains=[], loses=[]),
+)
 GRANT = RoleGrantBody(
     role=SLUG,
     name="Planner",
@@ -166,6 +272,9 @@ ANSWERS: Mapping[type[Any], Any] = {
     RoleRulesBody: RULES,
     RoleRulesVersions: RoleRulesVersions(data=[RULES], list_metadata={"before": None, "after": None}),
     RoleRulesPreview: PREVIEW,
+    RoleRulesDeletionPreview: DELETION_PREVIEW,
+    RolesPreview: SET_PREVIEW,
+    OrganizationRolesPreview: OWN_SET_PREVIEW,
     RoleGrantList: RoleGrantList(data=[GRANT]),
     HeldChangeBody: HELD,
 }

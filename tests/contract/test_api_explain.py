@@ -94,7 +94,7 @@ async def test_a_mapped_attribute_names_level_transforms_and_the_change_of_the_m
         "transforms": ["lower"],
     }
     assert mapped["announced"]["event"] == "dsync.user.updated"
-    assert mapped["announced"]["actor"]["kind"] == "api_key"
+    assert mapped["announced"]["actor"]["kind"] == "attribute_map"
     own = {"sources": {"kind": [{"value": "fixed"}]}}
     answer = await here.call("PUT", f"/directories/{here.world.place.directory.id}/attribute_map", own)
     assert answer.status_code == 200, answer.text

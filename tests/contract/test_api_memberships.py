@@ -69,6 +69,7 @@ async def test_a_membership_comes_with_its_evidence(here: Api) -> None:
         "direct": True,
         "shown": True,
         "path": [{"id": inside, "name": "Inside"}],
+        "path_known": True,
     }
     assert through == {
         "object": "directory_membership",
@@ -76,6 +77,7 @@ async def test_a_membership_comes_with_its_evidence(here: Api) -> None:
         "direct": False,
         "shown": False,
         "path": [{"id": inside, "name": "Inside"}, {"id": company, "name": "Company"}],
+        "path_known": True,
     }
     newest = await here.get(f"/directory_users/{user}/memberships?limit=1")
     assert newest["data"] == [through]
@@ -91,7 +93,14 @@ async def test_memberships_as_of_a_time(here: Api) -> None:
     assert joined["kind"] == "joined"
     group = await here.get(f"/directory_groups/{inside}")
     await here.world.do(DeleteGroup(inside.removeprefix("directory_group_")))
-    then = {"object": "directory_membership", "group": group, "direct": None, "shown": True, "path": []}
+    then = {
+        "object": "directory_membership",
+        "group": group,
+        "direct": None,
+        "shown": True,
+        "path": [],
+        "path_known": False,
+    }
     path = f"/directory_users/{user}/memberships"
     assert (await here.get(path))["data"] == []
     assert (await here.get(f"{path}?at={joined['recorded_at']}"))["data"] == [then]

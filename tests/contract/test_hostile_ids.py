@@ -27,6 +27,7 @@ BODIES: dict[tuple[str, str], object] = {
     },
     ("POST", "/authorization/organizations/{organization_id}/roles/{own_slug}/permissions"): {"slug": "read"},
     ("PUT", "/authorization/organizations/{organization_id}/role_priority"): {"slugs": []},
+    ("POST", "/authorization/organizations/{organization_id}/role_priority/preview"): {"slugs": []},
     ("POST", "/webhook_endpoints/{id}/replay"): {"dead": True},
 }
 WITH_IDS = [route for route in ROUTES if "{" in route.path]

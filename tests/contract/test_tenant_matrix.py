@@ -39,6 +39,7 @@ _BODIES: dict[str, dict[str, object]] = {
     "PUT /authorization/organizations/{organization_id}/roles/{own_slug}/permissions": {"permissions": []},
     "POST /authorization/organizations/{organization_id}/roles/{own_slug}/permissions": {"slug": "x"},
     "PUT /authorization/organizations/{organization_id}/role_priority": {"slugs": ["member"]},
+    "POST /authorization/organizations/{organization_id}/role_priority/preview": {"slugs": ["member"]},
     "POST /directories/{id}/reconcile": {"users": []},
     "POST /directories/{id}/reconciliations/{reconciliation_id}/rows": {"users": []},
     "POST /directories/{id}/reconciliations/{reconciliation_id}/correct": {"class": "missing"},

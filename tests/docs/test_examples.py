@@ -68,6 +68,8 @@ def customer(operation: Operation, live: Live, request: pytest.FixtureRequest) -
     if operation.route.path.endswith(("/rows", "/start")):
         # Calls of a roster that is still coming.
         ids[examples.RECONCILIATION_ID] = _open_reconciliation(live, tenant)
+    if operation.route.path.endswith("/versions/{version}/preview"):
+        _change_attributes(live, tenant, ids[attribute_examples.ATTRIBUTE_ID])
     if operation.route.path == "/imports/{id}/retry":
         ids[import_examples.IMPORT_ID] = _failed_import(live, tenant)
     return Customer(tenant.api_key, ids)
@@ -165,6 +167,18 @@ def _real_ids(live: Live, tenant: Tenant) -> dict[str, str]:
         ids[examples.USER_ID] = client.get("/directory_users").json()["data"][0]["id"]
         ids[examples.GROUP_ID] = client.get("/directory_groups").json()["data"][0]["id"]
         return ids
+
+
+def _change_attributes(live: Live, tenant: Tenant, attribute_id: str) -> None:
+    """Define and map attributes otherwise than in the first versions."""
+    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {tenant.api_key}"}) as client:
+        directory = f"/directories/{tenant.directory_id}"
+        fixed = {"sources": [{"value": "Logistics"}]}
+        assert client.patch(f"/attributes/{attribute_id}", json=fixed).status_code == 200
+        own = {"sources": {"email": [{"value": "all@northwind.example"}]}}
+        assert client.put(f"{directory}/attribute_map", json=own).status_code == 200
+        job = f"{directory}/reevaluation"
+        eventually(lambda: client.get(job).json()["state"] == "complete", "everybody to be evaluated")
 
 
 def _failed_import(live: Live, tenant: Tenant) -> str:

@@ -9,7 +9,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncline.core.attribute_map import NAMED_SOURCES, AttributeMap, AttributeType, evaluate, read_map
+from syncline.core.attribute_map import (
+    NAMED_SOURCES,
+    WHOLE,
+    AttributeMap,
+    AttributeType,
+    evaluate,
+    read_map,
+)
 from syncline.core.attribute_paths import BadPath, compile_path, is_blank
 from syncline.core.attribute_sources import Problems, read_sources, source_body
 from syncline.core.json import Json, stringify
@@ -69,11 +76,21 @@ _PATHS = st.sampled_from(
         "a.b.c",
         "urn:okta:acme:2.0:user:custom.costPool",
         'urn:okta:acme:2.0:user:custom:emails[type ew "k"].value',
-        *NAMED_SOURCES,
+        *(name for name in NAMED_SOURCES if name != WHOLE),
+    ]
+)
+_TAKING = st.sampled_from(
+    [
+        {
+            "name": "object",
+            "arguments": {"fields": {"a": "name.givenName", "b": "emails", "c": {"value": 1}}},
+        },
+        {"name": "list", "arguments": {"paths": ["title", "emails.value", 'a.b[c eq "d"]']}},
     ]
 )
 _TRANSFORMS = st.lists(
-    st.sampled_from(
+    _TAKING
+    | st.sampled_from(
         [
             "trim",
             "lower",
@@ -98,6 +115,9 @@ _TRANSFORMS = st.lists(
 _SOURCES = st.lists(
     st.one_of(
         st.builds(lambda path, steps: {"path": path, "transforms": steps}, _PATHS, _TRANSFORMS),
+        st.builds(
+            lambda taking, steps: {"path": WHOLE, "transforms": [taking, *steps]}, _TAKING, _TRANSFORMS
+        ),
         st.builds(
             lambda value, steps: {"value": value, "transforms": steps}, _SCALARS.filter(bool), _TRANSFORMS
         ),

@@ -13,6 +13,8 @@ from syncline.core.commands import Command, CreateUser, DeleteUser, PatchGroup
 from syncline.core.events import OrganizationDeleted, draft
 from syncline.core.json import Json
 from syncline.core.model import Cause
+from syncline.core.role_conditions import Condition, ConditionKind
+from syncline.core.roles import Precedence, RoleMode, RoleRule
 from syncline.core.scim.errors import ScimError
 from syncline.core.scim.normalize import normalize_user
 from syncline.core.scim.patch import parse_operations
@@ -20,6 +22,8 @@ from syncline.core.scim.schema import ResourceKind
 from syncline.core.wire import Organization
 from syncline.services.batch import AtOnce, Request, run_at_once
 from syncline.services.container import Services
+from syncline.services.role_rule_shapes import RuleSetInput
+from syncline.services.role_shapes import RoleInput
 from syncline.store import at_once, log
 from syncline.store import tables as t
 from syncline.store.at_once import Known
@@ -103,6 +107,62 @@ async def test_nothing_is_decided_on_rows_that_changed_even_if_nothing_is_writte
         seen = await known(world)
         await world.user("ivo@northwind.example")
         assert await attempt(world, joining(group, person), seen) is None
+
+
+async def admins_are(world: DirectoryWorld, group_name: str) -> None:
+    """Put one rule in force: members of a group of this name are admins."""
+    condition = Condition(ConditionKind.GROUP_NAME, "", "equals", group_name)
+    given = RuleSetInput(
+        RoleMode.SINGLE, Precedence.ROLE_PRIORITY, "member", [RoleRule("", condition, "admin")], ()
+    )
+    await world.services.role_rules.replace(world.environment, world.place.directory.id, given, CAUSE)
+    await world.services.reevaluations.complete()
+
+
+async def roles(world: DirectoryWorld, person: str) -> list[str]:
+    found = await world.services.role_grants.of(world.environment, f"directory_user_{person}")
+    return [one.grant.role for one in found]
+
+
+async def test_nobody_is_evaluated_by_rules_that_are_in_force_no_longer(postgres_database: str) -> None:
+    async with directory_world(postgres_database) as world:
+        await world.services.roles.create(world.environment, RoleInput("Admin", slug="admin"), CAUSE)
+        person, group = await world.user("mara@northwind.example"), await world.group("Kiln")
+        await admins_are(world, "Kiln")
+        seen = await known(world)
+        await admins_are(world, "Glaze")
+        assert await attempt(world, joining(group, person), seen) is None
+        await world.do(joining(group, person))
+        assert await roles(world, person) == ["member"]
+
+
+async def test_people_under_rules_are_written_in_one_statement(postgres_database: str) -> None:
+    async with directory_world(postgres_database) as world:
+        await world.services.roles.create(world.environment, RoleInput("Admin", slug="admin"), CAUSE)
+        person, group = await world.user("mara@northwind.example"), await world.group("Kiln")
+        await admins_are(world, "Kiln")
+        assert await attempt(world, joining(group, person), await known(world)) is not None
+        assert await roles(world, person) == ["admin"]
+
+
+async def test_a_group_that_another_process_renamed_gives_no_role_by_its_old_name(
+    postgres_database: str,
+) -> None:
+    async with directory_world(postgres_database) as world:
+        await world.services.roles.create(world.environment, RoleInput("Admin", slug="admin"), CAUSE)
+        person, group = await world.user("mara@northwind.example"), await world.group("Kiln")
+        await admins_are(world, "Kiln")
+        seen = await known(world)
+        async with kernel(postgres_database) as other_kernel:
+            other = Services(other_kernel)
+            await other.writer.start()
+            renaming: dict[str, Json] = {"op": "replace", "path": "displayName", "value": "Glaze"}
+            renamed = PatchGroup(group, parse_operations({"Operations": [renaming]}, ResourceKind.GROUP))
+            await other.writer.submit(world.place.directory.scope, renamed, SCIM)
+            await other.close()
+        assert await attempt(world, joining(group, person), seen) is None
+        await world.do(joining(group, person))
+        assert await roles(world, person) == ["member"]
 
 
 async def test_a_deleted_directory_takes_no_batch(postgres_database: str) -> None:

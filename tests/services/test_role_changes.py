@@ -354,6 +354,20 @@ class TestFloors:
             await world.delete_user(user)
         assert await held(world) == []
 
+    @pytest.mark.parametrize("inactive", ["keep", "delete"])
+    async def test_who_loses_access_leaves_nothing_to_decide(
+        self, world: DirectoryWorld, people: list[str], inactive: str
+    ) -> None:
+        """The held change stayed, and what came later was not asked again for its sake."""
+        where = world.environment, world.place.directory.id
+        await world.services.directories.update(*where, CAUSE, inactive=inactive)
+        await self.leave(world, people[0])
+        await self.leave(world, people[1])
+        assert len(await held(world)) == 1
+        await world.set_active(people[1], False)
+        assert await held(world) == []
+        assert [one.state for one in await held(world, None)] == ["obsolete"]
+
 
 def _person(world: DirectoryWorld, user: str) -> tuple[str, str]:
     return world.environment, f"directory_user_{user}"

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from syncline.core.attribute_map import AttributeMap, address_of, evaluate, evidence, read_map
+from syncline.core.attribute_sources import Problems, paths_in, read_sources
 from syncline.core.attributes import attribute_changes, product_attributes, same_mapped
+from syncline.core.json import Json
 from syncline.core.model import Document, Mapped, UserRecord
 from syncline.core.predefined import PREDEFINED, STANDARD
 from syncline.core.scim.normalize import normalize_user
@@ -123,6 +125,28 @@ def test_false_and_zero_are_values(kept: Any, type_: str) -> None:
     value = found({"x": kept, "y": 7}, "x", "y", type_=type_)
     assert value == kept
     assert type(value) is type(kept)
+
+
+def test_something_is_taken_of_everything_that_was_sent() -> None:
+    raw: Document = {"street": "Quay 7", "city": "Bremen", "given": "Mira", "family": "Voss", "secret": "s"}
+    taken: Any = {"name": "object", "arguments": {"fields": {"street": "street", "town": ["place", "city"]}}}
+    source: Any = {"path": "$sent", "transforms": [taken]}
+    assert found(raw, source, type_="object") == {"street": "Quay 7", "town": "Bremen"}
+    listed: Any = {"name": "list", "arguments": {"paths": ["given", "middle", "family"]}}
+    join: Any = {"name": "join", "arguments": {"separator": " "}}
+    assert found(raw, {"path": "$sent", "transforms": [listed, join]}) == "Mira Voss"
+    made: dict[str, Json] = {"key": "x", "kind": "custom", "type": "object", "sources": [source]}
+    (why,) = evidence(read_map([made]), {}, raw, resource_id="01")
+    assert why.found == {"street": "Quay 7", "town": "Bremen"}
+    refused: Any = ([], ["trim"], ["first", listed])
+    for steps in refused:
+        problems = Problems()
+        read_sources([{"path": "$sent", "transforms": steps}], "sources", problems)
+        assert [one.code for one in problems.errors] == ["sources[0].transforms_required"]
+    assert paths_in(source) == ["street", "place", "city"]
+    assert paths_in({"path": "$sent", "transforms": [listed, join]}) == ["given", "middle", "family"]
+    assert paths_in({"path": "title", "transforms": []}) == ["title"]
+    assert paths_in({"value": "title", "transforms": []}) == []
 
 
 def test_a_source_that_does_not_fit_the_type_is_passed_over() -> None:
@@ -359,6 +383,22 @@ def test_a_value_that_was_missing_and_is_null_has_not_changed() -> None:
     assert attribute_changes(without, empty) == {}
     assert attribute_changes(empty, person(Mapped({}, {"pool": "north"}))) == {"pool": (None, "north")}
     assert attribute_changes(person(Mapped({"name": "M"}, {})), without) == {"name": ("M", "Mira V.")}
+
+
+def test_a_predefined_attribute_that_stands_at_the_top_as_well_is_two_values() -> None:
+    """Where the top level said the same already, switching it on used to count as no change."""
+
+    def person(mapped: Mapped | None) -> UserRecord:
+        return UserRecord("01", "directory_user_01", DOCUMENT, None, 1, NOON, NOON, mapped=mapped)
+
+    without, shown = person(None), person(Mapped({}, {"job_title": "Planner"}))
+    assert attribute_changes(without, shown) == {"job_title": (None, "Planner")}
+    assert attribute_changes(shown, without) == {"job_title": ("Planner", None)}
+    elsewhere = person(Mapped({"job_title": "Chief"}, {"job_title": "Chief"}))
+    assert attribute_changes(shown, elsewhere) == {"job_title": ("Planner", "Chief")}
+    assert attribute_changes(without, person(Mapped({"job_title": "Chief"}, {}))) == {
+        "job_title": ("Planner", "Chief")
+    }
 
 
 DOCUMENT = normalized(PERSON)

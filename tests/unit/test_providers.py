@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncline.core.attribute_map import evaluate, read_map
 from syncline.core.attribute_sources import Problems, read_sources, source_body
-from syncline.core.json import Json
-from syncline.core.model import Document
 from syncline.core.predefined import PREDEFINED, STANDARD
 from syncline.core.scim.quirks import CATALOG, GRANTED_BY
 from syncline.providers import pulled
@@ -45,36 +42,6 @@ def test_the_sources_of_every_provider_can_be_read() -> None:
             read = read_sources([dict(source) for source in sources], key, problems)
             assert not problems.errors
             assert [source_body(source) for source in read] == [dict(source) for source in sources]
-
-
-def test_a_person_of_another_kind_of_source_has_the_same_attributes() -> None:
-    raw: Document = {
-        "name": {"givenName": "Mira", "familyName": "Voss", "fullName": "Mira Voss"},
-        "primaryEmail": "mira@northwind.example",
-        "organizations": [{"title": "Planner", "department": "Logistics", "costCenter": "42"}],
-        "relations": [{"type": "manager", "value": "noor@northwind.example"}],
-    }
-    provided = profile_of("gsuite directory").attribute_sources
-    rules: list[dict[str, Json]] = [
-        {
-            "key": key,
-            "kind": "predefined" if key in PREDEFINED else "standard",
-            "type": (PREDEFINED.get(key) or STANDARD[key]).type,
-            "sources": [dict(source) for source in sources],
-        }
-        for key, sources in provided.items()
-    ]
-    made = evaluate(read_map(rules), raw, None, resource_id="01")
-    assert made.standard["email"] == "mira@northwind.example"
-    assert made.custom == {
-        "username": "mira@northwind.example",
-        "cost_center_name": "42",
-        "department_name": "Logistics",
-        "display_name": "Mira Voss",
-        "employee_type": None,
-        "job_title": "Planner",
-        "manager_email": "noor@northwind.example",
-    }
 
 
 def test_every_quirk_of_the_catalog_is_granted_somewhere() -> None:

@@ -140,7 +140,7 @@ def test_the_state_before_the_missed_event_is_what_the_app_has() -> None:
     for finding in compare(given, "scim", person):
         different |= finding.differences
     before = as_the_app_has_it(person, different)
-    assert UserUpdated(before, person).data()["previous_attributes"] == {
+    assert msgspec.json.decode(UserUpdated(before, person).text())["previous_attributes"] == {
         "first_name": "Mirja",
         "role": None,
         "custom_attributes": {"level": 2, "gone": "x"},

@@ -175,6 +175,12 @@ class TestConditions:
         assert roles(rules(about("nothing", "absent"))) == ["editor"]
         assert roles(rules(about("nothing", "present"))) == ["member"]
 
+    def test_only_groups_that_a_rule_may_look_at_are_needed(self) -> None:
+        ids = {SALES.id, STAFF.id}
+        assert rules(group(SALES.id, "admin")).looked_at(ids) == {SALES.id}
+        assert rules(group(SALES.id, "admin"), named("equals", "Sales")).looked_at(ids) == ids
+        assert rules(about("title", "present")).looked_at(ids) == set()
+
     def test_what_rules_look_at_is_known(self) -> None:
         assert (rules().needs_groups, rules().needs_attributes) == (False, False)
         assert rules(named("equals", "x")).needs_groups

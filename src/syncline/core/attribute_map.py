@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from syncline.core.attribute_lists import FORMS, as_address
 from syncline.core.attribute_paths import Folded, Reader, canonical_path, compile_path, is_blank
 from syncline.core.attribute_values import COERCIONS, Coercion, as_text, as_time
 from syncline.core.attributes import SELECTIONS, email, idp_id, manager_of
@@ -208,6 +209,8 @@ class _Try:
     # The first step that makes something of nothing, None if there is none.
     filling: int | None
     coerce: Coercion
+    # Whether a text is taken as it is found, as most are.
+    is_text: bool
 
     def result(self, found: Json) -> Json:
         steps = self.steps
@@ -230,7 +233,10 @@ class _Program:
 
     def value(self, person: _Person) -> Json:
         for attempt in self.tries:
-            value = attempt.result(attempt.look(person))
+            found = attempt.look(person)
+            if attempt.is_text and found and found.__class__ is str:
+                return found
+            value = attempt.result(found)
             if value or not is_blank(value):
                 return value
         return None
@@ -240,7 +246,9 @@ class _Program:
             found = attempt.look(person)
             value = attempt.result(found)
             if not is_blank(value):
-                return Evidence(self.key, value, number, self.sources[number], found)
+                # Of all that there is: what the source takes.
+                taken = attempt.steps[0](found) if self.sources[number].path == WHOLE else found
+                return Evidence(self.key, value, number, self.sources[number], taken)
         return Evidence(self.key, None)
 
 
@@ -270,13 +278,10 @@ def _compiled(rule: AttributeRule) -> _Program:
 
 def _coercion(rule: AttributeRule) -> Coercion:
     if rule.key == "email" and rule.kind is AttributeKind.STANDARD:
-        return _as_address
+        return as_address
+    if rule.key in FORMS:
+        return FORMS[rule.key]
     return as_time if rule.key == "employment_start_date" else COERCIONS[rule.type]
-
-
-def _as_address(value: Json) -> Json:
-    text = as_text(value)
-    return text.strip() if text is not None and looks_like_email(text.strip()) else None
 
 
 def _try(source: Source, coerce: Coercion, *, as_sent: bool) -> _Try:
@@ -286,6 +291,7 @@ def _try(source: Source, coerce: Coercion, *, as_sent: bool) -> _Try:
         steps=tuple(compile_transform(step.name, step.arguments) for step in source.transforms),
         filling=next(filling, None),
         coerce=coerce,
+        is_text=coerce is as_text and not source.transforms,
     )
 
 
@@ -336,10 +342,14 @@ def _manager_email(person: _Person) -> Json:
     return named if looks_like_email(named) else None
 
 
+WHOLE = "$sent"
+"""Names everything that the provider sent about a person, for a transform to take something of it."""
+
 _OWN: Mapping[str, _Look] = {
     "$manager_email": _manager_email,
     "$idp_id": lambda person: idp_id(person.document, person.resource_id),
     "$scim_id": lambda person: person.resource_id,
+    WHOLE: lambda person: person.document if person.raw is None else person.raw,
 }
 
 NAMED_SOURCES: tuple[str, ...] = (*SELECTIONS, *_OWN)

@@ -10,12 +10,13 @@ body and a sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncline.core.attribute_map import (
     NAMED_SOURCES,
+    WHOLE,
     AttributeKind,
     AttributeRule,
     AttributeType,
@@ -54,6 +55,7 @@ _SHOWN_ELSEWHERE = frozenset(
     }
 )
 _SHORT = 80
+_TAKING = (["object"], ["list"])
 
 
 class Level(StrEnum):
@@ -162,6 +164,27 @@ def layered(
     return Level.BUILT_IN, [source_body(Source(path)) for path in built_in_sources(rule.key)]
 
 
+def paths_in(source: Mapping[str, Json]) -> list[str]:
+    """Return the paths that a stored source takes values from: its own, or those that a transform has."""
+    path = source.get("path")
+    if path != WHOLE:
+        return [path] if isinstance(path, str) else []
+    steps = source.get("transforms")
+    first = steps[0] if isinstance(steps, list) and steps else None
+    arguments = first.get("arguments") if isinstance(first, dict) else None
+    return (
+        list(_texts(arguments.get("fields") or arguments.get("paths"))) if isinstance(arguments, dict) else []
+    )
+
+
+def _texts(given: Json) -> Iterator[str]:
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, (list, dict)):
+        for one in given.values() if isinstance(given, dict) else given:
+            yield from _texts(one)
+
+
 def _source(entry: Json, name: str, problems: Problems) -> Source | None:
     if isinstance(entry, str):
         entry = {"path": entry}
@@ -177,6 +200,13 @@ def _source(entry: Json, name: str, problems: Problems) -> Source | None:
     elif _size(value) > MAX_VALUE:
         problems.invalid(f"{name}.value", f"A fixed value has at most {MAX_VALUE} characters.")
     transforms = _transforms(entry.get("transforms"), f"{name}.transforms", problems)
+    if (
+        isinstance(path, str)
+        and path.strip() == WHOLE
+        and [step.name for step in transforms[:1]] not in _TAKING
+    ):
+        sentence = f"'{WHOLE}' is everything about a person: 'object' or 'list' has to come first."
+        problems.required(f"{name}.transforms", sentence)
     return Source(path.strip() if isinstance(path, str) else None, value, transforms)
 
 

@@ -7,6 +7,7 @@ number.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,8 @@ from syncline.core.scim.filter.values import parse_instant
 Coercion: TypeAlias = Callable[[Json], Json]
 
 _LONGEST_NUMBER = 300
+# A date of XML Schema may name its time zone (XML Schema 1.1, part 2, §3.3.9); it is that day all the same.
+_WITH_ZONE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2})")
 _TRUE = frozenset({"true", "yes", "y", "1", "on"})
 _FALSE = frozenset({"false", "no", "n", "0", "off"})
 
@@ -130,6 +133,8 @@ def _number_of(text: str) -> int | float | None:
 
 
 def _day_of(text: str) -> date | None:
+    if _WITH_ZONE.fullmatch(text):
+        text = text[:10]
     if len(text) != 10 or text[4] != "-" or text[7] != "-" or not text.isascii():
         return None
     try:

@@ -50,6 +50,11 @@ def product_attributes(
 
     `mapped` is what the directory's map made of the person, None without one; `resource_id` the SCIM id.
     """
+    shown = _top_level(document, mapped, resource_id)
+    return shown if mapped is None else shown | dict(mapped.custom)
+
+
+def _top_level(document: Mapping[str, Json], mapped: Mapped | None, resource_id: str) -> dict[str, Json]:
     found = standard_attributes(document, resource_id=resource_id)
     shown: dict[str, Json] = {
         "idp_id": found.idp_id,
@@ -62,7 +67,7 @@ def product_attributes(
         "username": found.username,
         "state": state(document),
     }
-    return shown if mapped is None else shown | dict(mapped.standard) | dict(mapped.custom)
+    return shown if mapped is None else shown | dict(mapped.standard)
 
 
 def same_mapped(one: Mapped | None, other: Mapped | None) -> bool:
@@ -75,12 +80,23 @@ def same_mapped(one: Mapped | None, other: Mapped | None) -> bool:
 def attribute_changes(before: UserRecord, after: UserRecord) -> dict[str, tuple[Json, Json]]:
     """Return what the product view shows differently of a person: old and new value by key.
 
-    A key that is missing and one that is null are the same (`api.md` §4). Roles are no attributes.
+    A key that is missing and one that is null are the same (`api.md` §4). Roles are no attributes. Some
+    predefined attributes have the key of something at the top level: it counts as changed where either is,
+    with the values of `custom_attributes` if these are different.
     """
     if before.document is after.document and before.mapped is after.mapped:
         return {}
-    old = product_attributes(before.document, before.mapped, before.id)
-    new = product_attributes(after.document, after.mapped, after.id)
+    return _different(
+        _top_level(before.document, before.mapped, before.id),
+        _top_level(after.document, after.mapped, after.id),
+    ) | _different(_custom(before), _custom(after))
+
+
+def _custom(record: UserRecord) -> Mapping[str, Json]:
+    return {} if record.mapped is None else record.mapped.custom
+
+
+def _different(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, tuple[Json, Json]]:
     return {
         key: (old.get(key), new.get(key))
         for key in (*old, *(key for key in new if key not in old))

@@ -30,6 +30,7 @@ from syncline.core.scim.resource import same
 from syncline.core.vendor_types import VENDOR_TYPES
 
 _encode = msgspec.json.Encoder().encode
+_PLAIN = frozenset({str, bool, type(None)})
 
 CATALOG: dict[str, type[Event]] = {}
 """Event types that Syncline emits, by name."""
@@ -90,7 +91,7 @@ def text_of(value: wire.DirectoryUser | wire.DirectoryGroup) -> str:
 
 
 def _is_plain(user: wire.DirectoryUser) -> bool:
-    return all(value is None or value.__class__ in (str, bool) for value in user.custom_attributes.values())
+    return _PLAIN.issuperset(map(type, user.custom_attributes.values()))
 
 
 def _previous(before: wire.Wire, after: wire.Wire) -> dict[str, Json]:

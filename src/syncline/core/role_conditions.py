@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -94,14 +95,12 @@ class _Subject:
         "_differ",
         "_equal",
         "_is_simple",
-        "_key",
         "_patterns",
         "_present",
         "_starts",
     )
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __init__(self) -> None:
         self._equal: dict[str, list[int]] = {}
         self._differ: list[tuple[int, tuple[str, ...]]] = []
         self._contained: list[tuple[int, str]] = []
@@ -109,7 +108,7 @@ class _Subject:
         self._patterns: list[tuple[int, re.Pattern[str]]] = []
         self._present: list[int] = []
         self._absent: list[int] = []
-        # Whether all conditions are equalities, as most are: one look-up answers them.
+        # Whether all conditions are equalities, as most are: one look-up answers them for a text.
         self._is_simple = True
 
     def add(self, number: int, condition: Condition) -> None:
@@ -135,11 +134,13 @@ class _Subject:
             case other:
                 raise ValueError(f"no such operator: {other!r}")
 
-    def of(self, attributes: Mapping[str, Json]) -> Sequence[int]:
-        """Return the numbers of the conditions that a person meets."""
-        value = attributes.get(self._key)
-        if self._is_simple and value.__class__ is str:
-            return self._equal.get(fold(value), ()) if value else ()
+    @property
+    def equalities(self) -> Mapping[str, Sequence[int]] | None:
+        """The numbers of the conditions by the text that meets them, None if not all are equalities."""
+        return self._equal if self._is_simple else None
+
+    def of(self, value: Json) -> Sequence[int]:
+        """Return the numbers of the conditions that a value of the attribute meets."""
         found = texts(value)
         present = bool(found) or not (value is None or value in ("", [], {}))
         matched = list(self._present if present else self._absent)
@@ -155,7 +156,7 @@ class _Subject:
 class ConditionIndex:
     """Conditions by number, arranged so that asking costs what matches and not what is there."""
 
-    __slots__ = ("_groups", "_named", "_names", "_patterns", "_subjects")
+    __slots__ = ("_asked", "_groups", "_named", "_names", "_patterns", "_subjects")
 
     def __init__(self, conditions: Sequence[tuple[int, Condition]]) -> None:
         """Raises `ValueError` for an operator that does not exist."""
@@ -166,11 +167,22 @@ class ConditionIndex:
         for number, condition in conditions:
             self._add(number, condition)
         self._named = lru_cache(maxsize=_NAMES_REMEMBERED)(self._of_name)
+        self._asked = [(key, subject.equalities, subject) for key, subject in self._subjects.items()]
 
     @property
     def needs_groups(self) -> bool:
         """Whether any condition looks at groups."""
-        return bool(self._groups or self._names or self._patterns)
+        return bool(self._groups) or self.needs_names
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether any condition looks at names of groups."""
+        return bool(self._names or self._patterns)
+
+    @property
+    def group_ids(self) -> AbstractSet[str]:
+        """The ids of the groups that conditions name."""
+        return self._groups.keys()
 
     @property
     def needs_attributes(self) -> bool:
@@ -185,15 +197,20 @@ class ConditionIndex:
         `groups` are pairs of id and name.
         """
         found: dict[int, str | None] = {}
-        by_name = bool(self._names or self._patterns)
-        for id_, name in groups if self.needs_groups else ():
+        by_name = bool(groups) and self.needs_names
+        for id_, name in groups:
             by_id = self._groups.get(id_, ())
             for number in (*by_id, *self._named(name)) if by_name else by_id:
                 known = found.get(number)
                 if known is None or id_ < known:
                     found[number] = id_
-        for subject in self._subjects.values():
-            for number in subject.of(attributes):
+        for key, equalities, subject in self._asked:
+            value = attributes.get(key)
+            if equalities is None or value.__class__ is not str:
+                numbers = subject.of(value)
+            else:
+                numbers = equalities.get(value.lower() if value.isascii() else fold(value), ())
+            for number in numbers:
                 found[number] = None
         return found
 
@@ -201,8 +218,7 @@ class ConditionIndex:
         if condition.kind is ConditionKind.GROUP:
             self._groups.setdefault(condition.subject, []).append(number)
         elif condition.kind is ConditionKind.ATTRIBUTE:
-            key = condition.subject
-            self._subjects.setdefault(key, _Subject(key)).add(number, condition)
+            self._subjects.setdefault(condition.subject, _Subject()).add(number, condition)
         elif condition.operator == "matches":
             self._patterns.append((number, glob(str(condition.value))))
         elif condition.operator == "equals":

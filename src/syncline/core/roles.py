@@ -64,6 +64,9 @@ class RoleRules:
     floors: tuple[Floor, ...] = ()
     # The keys of the attributes that rules look at.
     subjects: frozenset[str] = field(init=False, repr=False, compare=False)
+    # Whether any rule looks at groups, and at attributes.
+    needs_groups: bool = field(init=False, repr=False, compare=False)
+    needs_attributes: bool = field(init=False, repr=False, compare=False)
     _index: ConditionIndex = field(init=False, repr=False, compare=False)
     _places: Mapping[str, int] = field(init=False, repr=False, compare=False)
     # How each rule ranks where one has to win, by its number.
@@ -79,19 +82,17 @@ class RoleRules:
                 ranks[number] = places[rule.role] * len(self.rules) + number
         subjects = (r.condition.subject for _, r in live if r.condition.kind is ConditionKind.ATTRIBUTE)
         object.__setattr__(self, "subjects", frozenset(subjects))
+        object.__setattr__(self, "needs_groups", index.needs_groups)
+        object.__setattr__(self, "needs_attributes", index.needs_attributes)
         object.__setattr__(self, "_index", index)
         object.__setattr__(self, "_places", places)
         object.__setattr__(self, "_ranks", tuple(ranks))
 
-    @property
-    def needs_groups(self) -> bool:
-        """Whether any rule looks at groups."""
-        return self._index.needs_groups
-
-    @property
-    def needs_attributes(self) -> bool:
-        """Whether any rule looks at attributes."""
-        return self._index.needs_attributes
+    def looked_at(self, group_ids: set[str]) -> set[str]:
+        """Return those of a person's groups that rules may look at."""
+        if not group_ids or not self.needs_groups:
+            return set()
+        return group_ids if self._index.needs_names else group_ids & self._index.group_ids
 
     def matched(self, groups: Sequence[HeldGroup], attributes: Mapping[str, Json]) -> dict[int, str | None]:
         """Return the places of the rules that match a person, each with the group by which, if any."""
@@ -149,17 +150,16 @@ def evaluate_roles(
     if not matched:
         return (_grant(held, rules.fallback, None, None, now),)
     if rules.mode is RoleMode.SINGLE:
-        chosen = [min(matched, key=rules._ranks.__getitem__)]
-    else:
-        first: dict[str, int] = {}
-        for number in sorted(matched):
-            first.setdefault(rules.rules[number].role, number)
-        chosen = [first[role] for role in sorted(first, key=rules._places.__getitem__)]
-    return tuple(
-        _grant(held, rule.role, rule.id, matched[number], now)
-        for number in chosen
-        for rule in (rules.rules[number],)
+        number = min(matched, key=rules._ranks.__getitem__)
+        rule = rules.rules[number]
+        return (_grant(held, rule.role, rule.id, matched[number], now),)
+    first: dict[str, int] = {}
+    for number in sorted(matched):
+        first.setdefault(rules.rules[number].role, number)
+    chosen = (
+        (rules.rules[first[role]], first[role]) for role in sorted(first, key=rules._places.__getitem__)
     )
+    return tuple(_grant(held, rule.role, rule.id, matched[number], now) for rule, number in chosen)
 
 
 def _grant(

@@ -163,7 +163,7 @@ class _Settling:
             self._load_groups(held)
         if after.deleted_at is None:
             record = evaluated(after, self._evaluation, self._named(held), self._manager(after), self._now)
-            changes.user = replace(change, after=self._floors.kept(change.before, record, changes))
+            changes.user = UserChange(change.before, self._floors.kept(change.before, record, changes))
         elif change.before is not None:
             self._floors.left(change.before, changes)
 
@@ -266,20 +266,22 @@ class _Settling:
             raise Missing(needs)
 
     def _load_groups(self, ids: Iterable[str]) -> None:
-        # A group that the command makes or changes is known as it will be.
-        own = {self._changes.group.after.id} if self._changes.group is not None else set()
-        needs = self._rows.missing(Needs(groups=set(ids) - own))
-        if needs:
-            raise Missing(needs)
+        unknown = {id_ for id_ in ids if id_ not in self._rows.groups}
+        if unknown and self._changes.group is not None:
+            # A group that the command makes or changes is known as it will be.
+            unknown.discard(self._changes.group.after.id)
+        if unknown:
+            raise Missing(Needs(groups=unknown))
 
     def _named(self, ids: set[str]) -> list[HeldGroup]:
         roles = self._evaluation.roles if self._evaluation is not None else None
-        if roles is None or not roles.needs_groups:
+        looked_at = roles.looked_at(ids) if roles is not None else ()
+        if not looked_at:
             return []
-        self._load_groups(ids)
+        self._load_groups(looked_at)
         changed = self._changes.group
         found = []
-        for group_id in sorted(ids):
+        for group_id in sorted(looked_at):
             is_changed = changed is not None and changed.after.id == group_id
             record = changed.after if changed is not None and is_changed else self._rows.group(group_id)
             if record is not None and record.deleted_at is None:
@@ -288,10 +290,10 @@ class _Settling:
 
     def _manager(self, record: UserRecord) -> UserRecord | None:
         attributes = self._evaluation.attributes if self._evaluation is not None else None
-        named = manager_of(record.document)
-        if attributes is None or not attributes.needs_manager or named is None:
+        if attributes is None or not attributes.needs_manager:
             return None
-        return self._rows.manager(named)
+        named = manager_of(record.document)
+        return self._rows.manager(named) if named is not None else None
 
 
 class Floors:
@@ -319,16 +321,15 @@ class Floors:
         kept: list[RoleGrant] = []
         for role in sorted(self._minima.keys() & (held_before.keys() | given)):
             had = role in held_before
-            if had and held_before[role].held and role in given:
+            would_lose = after.active and had and counted and role not in given
+            if would_lose and self._count(role).count <= self._minima[role]:
+                kept.append(replace(held_before[role], held=True))
+                if not held_before[role].held:
+                    changes.held_back.append((after.id, role))
+                continue
+            if had and held_before[role].held:
+                # Given back, let go, or lost with access: nobody has to decide any more.
                 changes.released.append((after.id, role))
-            if after.active and had and role not in given and counted:
-                if self._count(role).count <= self._minima[role]:
-                    kept.append(replace(held_before[role], held=True))
-                    if not held_before[role].held:
-                        changes.held_back.append((after.id, role))
-                    continue
-                if held_before[role].held:
-                    changes.released.append((after.id, role))
             is_held = after.active and role in given
             self._move(role, int(is_held) - int(had and counted), changes)
         if not kept:

@@ -1,8 +1,8 @@
 """Named transforms of attribute maps: small pure steps from value to value.
 
 A step that looks at one value is carried out on every entry of a list. What a step cannot make sense of is
-null afterwards where the step promises a form (`date`, `country`, `number`, `boolean`, `map`), and unchanged
-where it only tidies text (`trim`, `lower`, `upper`, `replace`).
+null afterwards where the step promises a form (`date`, `country`, `number`, `boolean`, `map`, `object`), and
+unchanged where it only tidies text (`trim`, `lower`, `upper`, `replace`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from syncline.core.attribute_paths import is_blank
+from syncline.core.attribute_paths import BadPath, Reader, compile_path, is_blank
 from syncline.core.attribute_values import as_boolean, as_date, as_number, as_text, boolean_of
 from syncline.core.countries import country_code
 from syncline.core.date_formats import BadFormat, compile_format
@@ -23,6 +23,15 @@ Arguments: TypeAlias = Mapping[str, Json]
 
 MAX_TABLE = 500
 """Rows of the table of `map`."""
+
+MAX_FIELDS = 50
+"""Keys of an `object`, and paths of a `list`."""
+
+MAX_ENTRIES = 1_000
+"""Entries that a `list` may come to; with more there is nothing."""
+
+MAX_TEXT = 65_536
+"""Characters of a text that `replace` may come to; a longer one is nothing."""
 
 
 class BadTransform(ValueError):
@@ -196,7 +205,77 @@ def _default(arguments: Arguments) -> Step:
 def _replace(arguments: Arguments) -> Step:
     find = _text(arguments, "find", "", is_empty_allowed=False)
     with_ = _text(arguments, "with", "")
-    return _on_text(lambda text: text.replace(find, with_))
+    growth = len(with_) - len(find)
+
+    def run(text: str) -> Json:
+        # Each of ten steps could make a text two hundred times as long.
+        if growth > 0 and len(text) + text.count(find) * growth > MAX_TEXT:
+            return None
+        return text.replace(find, with_)
+
+    return _on_text(run)
+
+
+def _reader(given: Json, name: str) -> Reader:
+    """Return the reader of a path, or of several of which the first that has something counts."""
+    if isinstance(given, list) and 0 < len(given) <= MAX_FIELDS:
+        readers = [_reader(path, name) for path in given if not isinstance(path, list)]
+        if len(readers) == len(given):
+            return lambda value, memo: next(
+                (found for read in readers if not is_blank(found := read(value, memo))), None
+            )
+    if not isinstance(given, str):
+        raise BadTransform(f"The argument '{name}' must hold paths.", name)
+    try:
+        return compile_path(given)
+    except BadPath as error:
+        raise BadTransform(str(error), name) from None
+
+
+def _object(arguments: Arguments) -> Step:
+    fields = arguments["fields"]
+    if not isinstance(fields, dict) or not 0 < len(fields) <= MAX_FIELDS:
+        sentence = f"The argument 'fields' must be an object of 1 to {MAX_FIELDS} keys."
+        raise BadTransform(sentence, "fields")
+    fixed: dict[str, Json] = {}
+    readers: dict[str, Reader] = {}
+    for key, given in fields.items():
+        if isinstance(given, dict) and given.keys() == {"value"}:
+            fixed[key] = given["value"]
+        else:
+            readers[key] = _reader(given, "fields")
+    if not readers:
+        raise BadTransform("The argument 'fields' must have a path.", "fields")
+
+    def make(value: Json) -> Json:
+        if not isinstance(value, dict):
+            return None
+        found = {key: read(value, {}) for key, read in readers.items()}
+        if all(map(is_blank, found.values())):
+            return None
+        return {key: fixed[key] if key in fixed else found[key] for key in fields}
+
+    return _each(make)
+
+
+def _list(arguments: Arguments) -> Step:
+    paths = arguments["paths"]
+    if not isinstance(paths, list) or not 0 < len(paths) <= MAX_FIELDS:
+        raise BadTransform(f"The argument 'paths' must be a list of 1 to {MAX_FIELDS} paths.", "paths")
+    readers = [_reader(path, "paths") for path in paths]
+
+    def collect(value: Json) -> Json:
+        if not isinstance(value, dict):
+            return None
+        found: list[Json] = []
+        for read in readers:
+            one = read(value, {})
+            found += one if isinstance(one, list) else [] if is_blank(one) else [one]
+            if len(found) > MAX_ENTRIES:
+                return None
+        return found
+
+    return collect
 
 
 TRANSFORMS: Mapping[str, TransformKind] = {
@@ -240,6 +319,20 @@ TRANSFORMS: Mapping[str, TransformKind] = {
             ("default",),
         ),
         TransformKind("default", "Gives `value` where nothing was found.", _default, ("value",), fills=True),
+        TransformKind(
+            "object",
+            "Makes an object of an object: `fields` has for each key a path, several of which the first with "
+            "something counts, or `value` for a fixed one.",
+            _object,
+            ("fields",),
+        ),
+        TransformKind(
+            "list",
+            "Makes one list of what is found at several `paths` of an object; several in one place are "
+            "tried in order.",
+            _list,
+            ("paths",),
+        ),
         TransformKind(
             "replace", "Replaces the text `find` by `with` wherever it occurs.", _replace, ("find", "with")
         ),

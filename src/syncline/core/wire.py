@@ -273,13 +273,14 @@ class MembershipStep(Wire, frozen=True, kw_only=True):
 
 
 class DirectoryMembership(Wire, frozen=True, kw_only=True):
-    """A person's membership of a group, and what it follows from, which is not known of the past."""
+    """A person's membership of a group, and what it follows from, which is not always known of the past."""
 
     object: Literal["directory_membership"] = "directory_membership"
     group: DirectoryGroup
     direct: bool | None
     shown: bool
     path: Sequence[MembershipStep]
+    path_known: bool
 
 
 class Role(Wire, frozen=True, kw_only=True):
@@ -536,3 +537,4 @@ class Explanation(Wire, frozen=True, kw_only=True):
     absent_roles: Sequence[AbsentRole]
     memberships: Sequence[ExplainedMembership]
     truncated_before: str | None
+    unsearched_before: str | None

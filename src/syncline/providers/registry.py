@@ -27,21 +27,6 @@ class Method(StrEnum):
     PULL = "pull"
 
 
-_PULL_TYPES = (
-    "bamboohr",
-    "breathe hr",
-    "cezanne hr",
-    "fourth hr",
-    "gsuite directory",
-    "hibob",
-    "people hr",
-    "personio",
-    "s3",
-    "sftp",
-    "sftp workday",
-    "workday",
-)
-
 PROFILES: tuple[Profile, ...] = (
     azure.PROFILE,
     cyberark.PROFILE,
@@ -59,7 +44,7 @@ _BY_TYPE = {profile.type: profile for profile in (*PROFILES, *pulled.PROFILES)}
 
 DIRECTORY_TYPES: Mapping[str, Method] = {
     **{profile.type: Method.SCIM for profile in PROFILES},
-    **dict.fromkeys(_PULL_TYPES, Method.PULL),
+    **{profile.type: Method.PULL for profile in pulled.PROFILES},
 }
 """Every known type by the name that the API uses; both SDKs pass unknown ones through."""
 

@@ -5,12 +5,12 @@ Coverage is counted over what is stored with people, so it lags behind a map who
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncline.core.attribute_definitions import DefinedAttribute
 from syncline.core.attribute_map import AttributeKind, AttributeType
-from syncline.core.attribute_sources import Level, Problems, layered, read_sources, source_body
+from syncline.core.attribute_sources import Level, Problems, layered, paths_in, read_sources, source_body
 from syncline.core.errors import NotFound
 from syncline.core.json import Json
 from syncline.core.model import Cause, Directory
@@ -49,11 +49,15 @@ class MappedAttribute:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryMap:
-    """The map of a directory in force. `version` is that of its own sources, 0 if it has none."""
+    """The map of a directory in force. `version` is that of its own sources, 0 if it has none.
+
+    `left_out` are attributes that it has sources for and the environment does not define.
+    """
 
     directory_id: str
     version: int
     attributes: Sequence[MappedAttribute]
+    left_out: Sequence[str] = ()
 
 
 class AttributeMaps:
@@ -65,19 +69,21 @@ class AttributeMaps:
     async def get(self, environment_id: str, directory_id: str) -> DirectoryMap:
         """Return the map in force with what people have of it. Raises `NotFound`."""
 
-        def work(connection: Connection) -> tuple[Directory, int, list[MappedAttribute]]:
+        def work(connection: Connection) -> tuple[Directory, DirectoryMap]:
             directory = present(connection, environment_id, directory_id)
             newest = store.newest_map(connection, directory.scope)
             defined = definitions_of(connection, environment_id)
             own = newest.sources if newest is not None else {}
             version = newest.version if newest is not None else 0
-            return directory, version, _levels(directory, defined, own)
+            levels = _levels(directory, defined, own)
+            return directory, DirectoryMap(directory.id, version, levels, left_out(own, defined))
 
-        directory, version, attributes = await self._kernel.database.read(work)
+        directory, found = await self._kernel.database.read(work)
+        attributes = found.attributes
         stored = {one.attribute.key: one.coverage for one in attributes if _is_stored(one)}
         derived = {one.attribute.key: one.coverage for one in attributes if not _is_stored(one)}
         await CoverageCount(self._kernel).fill(directory.scope, stored, derived)
-        return DirectoryMap(directory.id, version, attributes)
+        return found
 
     async def replace(
         self, environment_id: str, directory_id: str, sources: Json, cause: Cause
@@ -115,18 +121,15 @@ class AttributeMaps:
 
         Sources of attributes that are gone come along, and mean nothing until they are defined anew.
         """
-        number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
 
         def work(connection: Connection) -> None:
             evaluation_store.lock(connection, environment_id)
             directory = locked(connection, environment_id, directory_id)
-            found = store.map_version(connection, directory.scope, number)
-            if found is None:
-                raise NotFound("Attribute map version", version)
+            found = map_version(connection, directory, version)
             self._put(connection, directory, dict(found.sources), cause)
 
         await self._kernel.commit(environment_id, work)
-        _logger.info("attribute_map.restored", directory_id=directory_id, version=number, cause=cause.id)
+        _logger.info("attribute_map.restored", directory_id=directory_id, version=version, cause=cause.id)
         return await self.get(environment_id, directory_id)
 
     async def progress(self, environment_id: str, directory_id: str) -> Reevaluation | None:
@@ -151,6 +154,20 @@ class AttributeMaps:
 def definitions_of(connection: Connection, environment_id: str) -> dict[str, DefinedAttribute]:
     """Return what an environment defines, by key."""
     return {found.attribute.key: found.attribute for found in store.all_of(connection, environment_id)}
+
+
+def map_version(connection: Connection, directory: Directory, version: str) -> MapVersion:
+    """Return the version of a directory's own sources that an address names. Raises `NotFound`."""
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    found = store.map_version(connection, directory.scope, number)
+    if found is None:
+        raise NotFound("Attribute map version", version)
+    return found
+
+
+def left_out(own: Iterable[str], defined: Mapping[str, DefinedAttribute]) -> list[str]:
+    """Return the attributes of a directory's own sources that mean nothing: nobody defines them."""
+    return [key for key in own if key not in defined and key not in STANDARD]
 
 
 def read_own(value: Json, defined: Mapping[str, DefinedAttribute], problems: Problems) -> Sources:
@@ -183,7 +200,7 @@ def _levels(
         level, sources = layered(
             attribute.rule(), own.get(attribute.key, ()), provided.get(attribute.key, ())
         )
-        paths = [path for source in sources if isinstance(path := source.get("path"), str)]
+        paths = [path for source in sources for path in paths_in(source)]
         found.append(MappedAttribute(attribute, level, sources, coverage_of(attribute.key, paths)))
     return found
 

@@ -5,7 +5,7 @@ Everybody is evaluated as the job would do it, some at a time; what is kept are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncline.core.attribute_definitions import AttributeInput, DefinedAttribute, define, redefine
@@ -15,7 +15,7 @@ from syncline.core.attributes import attribute_changes
 from syncline.core.evaluation import Evaluation
 from syncline.core.json import Json
 from syncline.core.model import Directory, UserRecord
-from syncline.services.attribute_maps import definitions_of, read_own
+from syncline.services.attribute_maps import definitions_of, left_out, map_version, read_own
 from syncline.services.evaluations import Proposal, composed, tried_out
 from syncline.services.kernel import Kernel
 from syncline.services.role_person import PersonOutcome, outcome_of, person_named, slugs
@@ -50,6 +50,7 @@ class Preview:
 
     `losing` counts people who lose a value, `lost` are examples of it. `roles` counts people whose roles come
     out differently because their attributes do, floors aside. `person` is who was named, None for nobody.
+    `left_out` are attributes that a map has sources for and the environment does not define.
     """
 
     total: int = 0
@@ -60,6 +61,7 @@ class Preview:
     losing: int = 0
     lost: list[Difference] = field(default_factory=list)
     person: PersonOutcome | None = None
+    left_out: Sequence[str] = ()
 
     def add(self, before: UserRecord, after: UserRecord) -> None:
         """Count one person."""
@@ -119,7 +121,34 @@ class AttributePreviews:
             return directory, composed(connection, directory, Proposal(bodies, own)), named
 
         directory, evaluation, named = await self._kernel.database.read(work)
-        found = Preview()
+        return await self._try(directory, evaluation, Preview(), named)
+
+    async def preview_version(
+        self, environment_id: str, directory_id: str, version: str, person: str | None = None
+    ) -> Preview:
+        """Return what restoring a version of a directory's own sources would do to its people.
+
+        As with restoring, sources of attributes that are gone mean nothing; `left_out` names these. `person`
+        is somebody whose roles are looked at. Raises `NotFound`, and `ValidationFailed` for the person.
+        """
+
+        def work(connection: Connection) -> tuple[Directory, Evaluation | None, Preview, str | None]:
+            directory = present(connection, environment_id, directory_id)
+            found = map_version(connection, directory, version)
+            own = left_out(found.sources, definitions_of(connection, environment_id))
+            proposal = Proposal(sources=found.sources)
+            named = person_named(connection, directory, person)
+            return directory, composed(connection, directory, proposal), Preview(left_out=own), named
+
+        return await self._try(*await self._kernel.database.read(work))
+
+    async def _try(
+        self,
+        directory: Directory,
+        evaluation: Evaluation | None,
+        found: Preview,
+        named: str | None,
+    ) -> Preview:
         async for people in tried_out(self._kernel, directory, evaluation):
             for before, after, _ in people:
                 found.add(before, after)

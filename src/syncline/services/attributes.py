@@ -1,6 +1,7 @@
 """Attributes that an environment defines, and what it has settled (`api.md` §6).
 
-Every change composes the evaluations of all directories again, in the same transaction.
+Every change composes the evaluations of all directories again, in the same transaction, and keeps what is
+defined then as a version.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from syncline.core.paging import Page, PageRequest
 from syncline.core.roles import RoleMode
 from syncline.core.text import fold
 from syncline.obs.logging import get_logger
+from syncline.services.definition_versions import keep_version
 from syncline.services.evaluations import reissue
 from syncline.services.kernel import Kernel
 from syncline.store import attributes as store
@@ -74,6 +76,7 @@ class Attributes:
                 sentence = f"An environment has at most {MAX_DEFINITIONS} attributes."
                 raise ValidationFailed([FieldError("key", "key_invalid")], sentence)
             store.add(connection, environment_id, made)
+            keep_version(self._kernel, connection, environment_id, known, cause)
             reissue(self._kernel, connection, environment_id, cause)
 
         try:
@@ -100,7 +103,9 @@ class Attributes:
                 return before
             now = from_ms(to_ms(self._kernel.clock()))
             after = replace(before, attribute=attribute, updated_at=now)
+            known = store.all_of(connection, environment_id)
             store.change(connection, environment_id, after)
+            keep_version(self._kernel, connection, environment_id, known, cause)
             reissue(self._kernel, connection, environment_id, cause)
             return after
 
@@ -114,7 +119,9 @@ class Attributes:
         def work(connection: Connection) -> None:
             evaluation_store.lock(connection, environment_id)
             _required(connection, environment_id, attribute_id)
+            known = store.all_of(connection, environment_id)
             store.remove(connection, environment_id, attribute_id)
+            keep_version(self._kernel, connection, environment_id, known, cause)
             reissue(self._kernel, connection, environment_id, cause)
 
         await self._kernel.commit(environment_id, work)

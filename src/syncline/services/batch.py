@@ -12,7 +12,6 @@ from syncline.core.claims import claim_after
 from syncline.core.commands import Decision
 from syncline.core.decide import Minting
 from syncline.core.departures import changed_leaving
-from syncline.core.evaluation import Evaluation
 from syncline.core.events import ChangeEvents
 from syncline.core.import_commands import AnyCommand
 from syncline.core.import_decide import decide, first_needs
@@ -130,6 +129,9 @@ class _Batch:
         self.dirty = {id_: Dirty() for id_ in directories}
         self.inbox: dict[str, list[dict[str, Any]]] = {}
         self._live: dict[str, datetime | None] = {}
+        self._evaluations = {
+            id_: kernel.evaluations.of(connection, directory) for id_, directory in directories.items()
+        }
 
     def load(self, requests: Sequence[Request]) -> None:
         """Load what the commands will surely need, a few statements for each directory."""
@@ -143,7 +145,7 @@ class _Batch:
         for directory_id, wanted in needs.items():
             if directory_id in self.rows:
                 rows = self.rows[directory_id]
-                wanted.update(settle_needs(wanted, rows.directory, self._evaluation(rows)))
+                wanted.update(settle_needs(wanted, rows.directory, self._evaluations[directory_id]))
                 shown = tokens.get(directory_id, ())
                 self._live |= load_needs(self._connection, self.rows[directory_id], wanted, shown)
 
@@ -202,7 +204,7 @@ class _Batch:
             settle_floors(self._kernel, self._connection, rows, dirty, self.now)
 
     def _decide(self, command: AnyCommand, rows: WorkingSet) -> tuple[Decision, ChangeSet]:
-        evaluation = self._evaluation(rows)
+        evaluation = self._evaluations[rows.directory.id]
         while True:
             try:
                 decision, changes = decide(command, rows, Minting(self.now, self._kernel.ids.ulid))
@@ -214,15 +216,13 @@ class _Batch:
                 decision = replace(decision, user=changes.user.after)
             return decision, changes
 
-    def _evaluation(self, rows: WorkingSet) -> Evaluation | None:
-        return self._kernel.evaluations.of(self._connection, rows.directory)
-
     def _take(self, rows: WorkingSet, decision: Decision, changes: ChangeSet, cause: Cause) -> None:
         touched = rows.apply(changes, self.now)
         self.dirty[rows.directory.id].add(changes, touched, cause)
         if decision.silent:
             return
-        is_raw = self._kernel.evaluations.shows_raw(self._connection, rows.directory)
+        evaluation = self._evaluations[rows.directory.id]
+        is_raw = evaluation is not None and evaluation.raw_attributes
         self.dirty[rows.directory.id].past_people += changed_leaving(rows.directory, changes.user, raw=is_raw)
         drafts = ChangeEvents(rows.directory, rows.users, rows.groups, self.now, raw=is_raw).of(
             changes, decision.group_ids

@@ -8,6 +8,7 @@ from syncline.services.attribute_gaps import AttributeGaps
 from syncline.services.attribute_maps import AttributeMaps
 from syncline.services.attribute_previews import AttributePreviews
 from syncline.services.attributes import Attributes
+from syncline.services.definition_versions import DefinitionVersions
 from syncline.services.delivery import Dispatcher
 from syncline.services.directories import Directories
 from syncline.services.domains import Domains
@@ -37,6 +38,7 @@ from syncline.services.retention import Retention
 from syncline.services.role_grants import RoleGrants
 from syncline.services.role_previews import RolePreviews
 from syncline.services.role_rules import RoleRuleSets
+from syncline.services.role_set_previews import RoleSetPreviews
 from syncline.services.roles import Roles
 from syncline.services.scim_access import ScimAccess
 from syncline.services.scim_aliases import ScimAliases
@@ -74,10 +76,12 @@ class Services:
         self.attribute_gaps = AttributeGaps(kernel)
         self.attribute_maps = AttributeMaps(kernel)
         self.attribute_previews = AttributePreviews(kernel)
+        self.definition_versions = DefinitionVersions(kernel)
         self.observed_attributes = ObservedAttributes(kernel)
         self.roles = Roles(kernel)
         self.role_rules = RoleRuleSets(kernel)
         self.role_previews = RolePreviews(kernel)
+        self.role_set_previews = RoleSetPreviews(kernel)
         self.role_grants = RoleGrants(kernel)
         self.held_changes = HeldChanges(kernel)
         self.events = Events(kernel)

@@ -37,9 +37,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many people came out differently, and the rows of the events that say so."""
+    """How many people the product view shows differently, and the rows of the events that say so.
+
+    `rows` counts those of whom anything was written: also what nobody sees, such as a role's new reason.
+    """
 
     changed: int
+    rows: int
     events: list[dict[str, Any]]
 
 
@@ -73,7 +77,8 @@ class Evaluated:
         if changes.held_back:
             held_changes.hold(connection, scope, changes.held_back, cause.id, now, self._kernel.ids.new)
         drafts = [one.event for one in outcomes if one.event is not None]
-        return Written(len(outcomes), log.inbox_rows(drafts, cause))
+        changed = sum(one.after.version != one.before.version for one in outcomes)
+        return Written(changed, len(outcomes), log.inbox_rows(drafts, cause))
 
     def _outcome(self, before: UserRecord, after: UserRecord) -> Outcome:
         if not shows_difference(before, after):
@@ -110,7 +115,7 @@ def evaluate_people(
     *,
     floors: bool = True,
 ) -> int:
-    """Evaluate some people (by SCIM id) again and return how many came out differently.
+    """Evaluate some people (by SCIM id) again and return how many are shown differently.
 
     With `floors` False no role is kept for the sake of others. The events go into the inbox: the caller
     commits with `Kernel.commit`.
@@ -123,6 +128,19 @@ def evaluate_people(
     if written.events:
         log.append_rows(connection, written.events)
     return written.changed
+
+
+def keeps_for_nothing(kernel: Kernel, connection: Connection, directory: Directory) -> bool:
+    """Tell whether a floor keeps somebody in a role that enough others hold by now."""
+    evaluation = kernel.evaluations.of(connection, directory)
+    floors = evaluation.roles.floors if evaluation is not None and evaluation.roles is not None else ()
+    if not floors:
+        return False
+    rows = WorkingSet(directory)
+    rows.most_holders = max(floor.minimum for floor in floors) + 1
+    load_needs(connection, rows, Needs(holders={floor.role for floor in floors}))
+    counted = [(floor.minimum, rows.holders_of(floor.role)) for floor in floors]
+    return any(holders.held > 0 and holders.count > minimum for minimum, holders in counted)
 
 
 def evaluated_people(

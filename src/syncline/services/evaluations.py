@@ -37,12 +37,14 @@ class Proposal:
     `definitions` are attributes of the environment by key, in the form of an evaluation's body (`key`,
     `kind`, `type`, `required`, `sources`); None for one that would be deleted. `sources` are the directory's
     own sources by key, whole. `rules` is the body of `role_rules` (`mode`, `precedence`, `default_role`,
-    `rules`, `floors`), whole; an empty one is none.
+    `rules`, `floors`), whole; an empty one is none. `roles` are the roles (priority, slug) of the environment
+    (None) or of organizations, each list whole; what is not named stays.
     """
 
     definitions: Mapping[str, Mapping[str, Json] | None] = field(default_factory=dict)
     sources: Mapping[str, Sequence[Mapping[str, Json]]] | None = None
     rules: Mapping[str, Json] | None = None
+    roles: Mapping[str | None, Sequence[tuple[int, str]]] = field(default_factory=dict)
 
 
 _NOTHING = Proposal()
@@ -86,6 +88,21 @@ def composed(connection: Connection, directory: Directory, proposal: Proposal) -
     parts = store.parts(connection, directory.environment_id, [directory.id])
     body = _body(directory, parts, proposal)
     return None if body is None else read_evaluation("proposal", body)
+
+
+def otherwise(
+    connection: Connection, environment_id: str, directories: Sequence[Directory], proposal: Proposal
+) -> list[tuple[Directory, Evaluation | None]]:
+    """Return those of some directories whose evaluation a proposal changes, with the one they would have."""
+    if not directories:
+        return []
+    parts = store.parts(connection, environment_id, [directory.id for directory in directories])
+    found: list[tuple[Directory, Evaluation | None]] = []
+    for directory in directories:
+        body = _body(directory, parts, proposal)
+        if body != _body(directory, parts, _NOTHING):
+            found.append((directory, None if body is None else read_evaluation("proposal", body)))
+    return found
 
 
 class Tried(NamedTuple):
@@ -178,7 +195,8 @@ def _roles(directory: Directory, parts: Parts, proposal: Proposal) -> Document |
         return None
     default_role = rules.get("default_role") or parts.settings.get("default_role") or "member"
     named = {default_role, *(_role_of(one) for part in ("rules", "floors") for one in _entries(rules, part))}
-    known = [*parts.roles.get(None, ()), *parts.roles.get(directory.organization_id, ())]
+    applying = {**parts.roles, **proposal.roles}
+    known = [*applying.get(None, ()), *applying.get(directory.organization_id, ())]
     return {
         **rules,
         "mode": rules.get("mode") or parts.settings.get("role_mode") or "single",

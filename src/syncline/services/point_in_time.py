@@ -123,6 +123,11 @@ class PointInTime:
             raise NotFound(_GROUP, directory_group_id)
         return found[directory_group_id]
 
+    def group_names(self, group_ids: Collection[str]) -> dict[str, str]:
+        """Return the names that groups had, by SCIM id, of those that were there."""
+        found = self._groups([make_id(Prefix.DIRECTORY_GROUP, id_) for id_ in group_ids])
+        return {bare(id_): group.name for id_, group in found.items()}
+
     def users(self, wanted: Wanted, span: Span) -> list[wire.DirectoryUser]:
         """Return people of a span of ids with their groups, in its order."""
         members = self._past_members(wanted.group)

@@ -16,7 +16,7 @@ from datetime import timedelta
 from syncline import faults
 from syncline.core.model import Scope, UserRecord
 from syncline.obs.logging import get_logger
-from syncline.services.evaluating import Evaluated
+from syncline.services.evaluating import Evaluated, keeps_for_nothing
 from syncline.services.kernel import Kernel
 from syncline.services.sealing import event_ids, sealed_events
 from syncline.store import log
@@ -29,6 +29,8 @@ from syncline.store.working_loads import lock_directories
 BATCH = 400
 _STEPS = 25
 _AT_ONCE = 20
+# Looking again lets everybody go whom nothing keeps; more than this would mean that it does not.
+_PASSES = 2
 _POLL_SECONDS = 1.0
 _HOLD = timedelta(seconds=60)
 _logger = get_logger(__name__)
@@ -165,10 +167,14 @@ class Reevaluations:
             sealed = log.record(connection, scope.environment_id, written.events, now, ids)
         is_last = len(people) < BATCH
         cursor = people[-1].id if people else job.cursor
+        done = job.done + len(people)
+        if is_last and done <= _PASSES * job.total and keeps_for_nothing(kernel, connection, known.directory):
+            # Others have come to the role since somebody was kept in it: everybody is looked at once more.
+            is_last, cursor = False, ""
         store.step(connection, scope, cursor, len(people), written.changed, now + self._hold)
         if is_last:
             store.finish(connection, scope, now)
-        left = known.revision + (1 if written.changed else 0)
+        left = known.revision + (1 if written.rows else 0)
         return _Step(is_last, known.revision, left, sealed, bool(written.events) and sealed is None)
 
 

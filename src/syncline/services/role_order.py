@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from syncline.core.errors import FieldError, ValidationFailed
 from syncline.store import roles as store
 from syncline.store.database import Connection
 from syncline.store.roles import Role
@@ -38,3 +39,27 @@ def numbered(roles: Sequence[Role]) -> dict[str, int]:
             place += 1
             found[role.id] = above + place
     return found
+
+
+def reordered(known: Sequence[Role], slugs: Sequence[str], *, own: bool) -> dict[str, int]:
+    """Return the priorities, by id, that roles get from an order of all that are known.
+
+    With `own` only an organization's own roles move. Raises `ValidationFailed` for anything but all slugs,
+    each once, and for an organization's order in which roles of the environment change places.
+    """
+    by_slug = {role.slug: role for role in known}
+    if sorted(slugs) != sorted(by_slug):
+        raise _wrong_order("Name every role once.")
+    wanted = [by_slug[slug] for slug in slugs]
+    shared = [role for role in known if role.organization_id is None]
+    if not own:
+        # Values stay where they are, so that organizations' own roles keep their places in between.
+        values = [role.priority for role in shared]
+        return {role.id: value for role, value in zip(wanted, values, strict=True)}
+    if [role for role in wanted if role.organization_id is None] != shared:
+        raise _wrong_order("The environment's roles are ordered for all organizations at once.")
+    return numbered(wanted)
+
+
+def _wrong_order(message: str) -> ValidationFailed:
+    return ValidationFailed([FieldError("slugs", "slugs_invalid")], message)

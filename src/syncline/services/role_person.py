@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from syncline.core.errors import FieldError, ValidationFailed
 from syncline.core.events import user_body
 from syncline.core.ids import Prefix, is_id
-from syncline.core.model import Directory, RoleGrant, UserRecord
+from syncline.core.model import Directory, DirectoryId, EnvironmentId, RoleGrant, Scope, UserRecord
 from syncline.core.paging import Span
 from syncline.store import product_reads
+from syncline.store import roles as role_store
 from syncline.store.database import Connection
 from syncline.store.product_reads import ShownUser, UserFilter
 
@@ -43,17 +44,23 @@ def person_named(connection: Connection, directory: Directory, given: str | None
     """
     if given is None:
         return None
-    found = _found(connection, directory, given)
-    if not found:
-        raise ValidationFailed(
-            [FieldError("person", "person_unknown")], "The directory has nobody with this id or address."
-        )
-    if len(found) > 1:
-        raise ValidationFailed(
-            [FieldError("person", "person_ambiguous")],
-            "Several people of the directory have this address: name one by id.",
-        )
-    return found[0][0].id
+    return _one_of(_found(connection, directory.environment_id, [directory.scope], given))[0].id
+
+
+def person_anywhere(
+    connection: Connection, environment_id: str, organization_id: str | None, given: str | None
+) -> ShownUser | None:
+    """Return somebody of any directory of an environment, or of an organization; None if nobody is named.
+
+    Raises as `person_named` does.
+    """
+    if given is None:
+        return None
+    scopes = None
+    if organization_id is not None:
+        ids = role_store.directories_of(connection, environment_id, organization_id)
+        scopes = [Scope(EnvironmentId(environment_id), DirectoryId(id_)) for id_ in sorted(ids)]
+    return _one_of(_found(connection, environment_id, scopes, given))
 
 
 def outcome_of(directory: Directory, before: UserRecord, after: UserRecord) -> PersonOutcome:
@@ -67,11 +74,30 @@ def slugs(grants: Sequence[RoleGrant] | None) -> list[str]:
     return [grant.role for grant in grants or ()]
 
 
-def _found(connection: Connection, directory: Directory, given: str) -> list[ShownUser]:
+def _one_of(found: Sequence[ShownUser]) -> ShownUser:
+    if not found:
+        raise ValidationFailed(
+            [FieldError("person", "person_unknown")], "Nobody there has this id or address."
+        )
+    if len(found) > 1:
+        raise ValidationFailed(
+            [FieldError("person", "person_ambiguous")],
+            "Several people have this address: name one by id.",
+        )
+    return found[0]
+
+
+def _found(
+    connection: Connection, environment_id: str, scopes: Sequence[Scope] | None, given: str
+) -> list[ShownUser]:
+    """Return up to two people in some directories, in all of the environment if None."""
     if is_id(Prefix.DIRECTORY_USER, given):
-        found = product_reads.user(connection, directory.environment_id, given)
-        return [found] if found is not None and found[1].id == directory.id else []
+        one = product_reads.user(connection, environment_id, given)
+        return [one] if one is not None and (scopes is None or one[1].scope in scopes) else []
     if "@" not in given or "\x00" in given:
         return []
-    wanted = UserFilter(directory=directory.scope, email=given)
-    return product_reads.users(connection, directory.environment_id, wanted, Span(2))
+    found: list[ShownUser] = []
+    for scope in [None] if scopes is None else scopes:
+        wanted = UserFilter(directory=scope, email=given)
+        found += product_reads.users(connection, environment_id, wanted, Span(2))
+    return found[:2]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from msgspec import UNSET
 
 from syncline.core import wire
-from syncline.core.errors import BadRequest, Conflict, FieldError, NotFound, ValidationFailed
+from syncline.core.errors import BadRequest, Conflict, NotFound
 from syncline.core.events import draft
-from syncline.core.ids import Prefix, is_id
+from syncline.core.ids import Prefix
 from syncline.core.model import Cause
 from syncline.services.evaluations import reissue
 from syncline.services.kernel import Kernel
-from syncline.services.role_order import numbered, placed
+from syncline.services.role_checks import KIND, check_organization, refuse_if_used, required_role
+from syncline.services.role_order import placed, reordered
 from syncline.services.role_shapes import (
     MAX_SLUG,
     OWN_PREFIX,
@@ -27,10 +27,8 @@ from syncline.services.role_shapes import (
     shown,
     with_changes,
 )
-from syncline.store import directories as directory_store
 from syncline.store import evaluations as evaluation_store
-from syncline.store import held_changes, log, role_rules
-from syncline.store import organizations as organization_store
+from syncline.store import held_changes, log
 from syncline.store import roles as store
 from syncline.store.database import Connection
 from syncline.store.roles import Role
@@ -39,7 +37,6 @@ MAX_ROLES = 500
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 _SUFFIX_BYTES = 4
-_KIND = "Role"
 _Changed = Callable[[Role], Role]
 
 
@@ -53,7 +50,7 @@ class Roles:
         """Return all roles, the most important first. Raises `NotFound` for the organization."""
 
         def work(connection: Connection) -> wire.RoleList:
-            _check_organization(connection, environment_id, organization_id)
+            check_organization(connection, environment_id, organization_id)
             found = store.of(connection, environment_id, organization_id)
             return wire.RoleList(data=[shown(role) for role in found])
 
@@ -63,12 +60,12 @@ class Roles:
         """Return a role; one of the environment applies to every organization. Raises `NotFound`."""
 
         def work(connection: Connection) -> wire.Role:
-            _check_organization(connection, environment_id, organization_id)
+            check_organization(connection, environment_id, organization_id)
             applying = store.of(connection, environment_id, organization_id)
             for role in applying:
                 if role.slug == slug:
                     return shown(role)
-            raise NotFound(_KIND, slug)
+            raise NotFound(KIND, slug)
 
         return await self._kernel.database.read(work)
 
@@ -100,7 +97,7 @@ class Roles:
         )
 
         def work(connection: Connection) -> wire.Role:
-            _check_organization(connection, environment_id, organization_id, hold=True)
+            check_organization(connection, environment_id, organization_id, hold=True)
             evaluation_store.lock(connection, environment_id)
             known = store.of(connection, environment_id, organization_id)
             if any(role.slug == made.slug for role in known):
@@ -194,13 +191,15 @@ class Roles:
         """
 
         def work(connection: Connection) -> None:
-            _check_organization(connection, environment_id, organization_id)
+            check_organization(connection, environment_id, organization_id)
             evaluation_store.lock(connection, environment_id)
-            gone = _required(connection, environment_id, slug, organization_id)
-            _refuse_if_used(connection, gone)
+            gone = required_role(connection, environment_id, slug, organization_id)
+            refuse_if_used(connection, gone)
             now = self._kernel.clock()
             store.remove(connection, gone)
-            held_changes.release_role(connection, environment_id, slug, now)
+            if organization_id is None:
+                # Another organization may have a role of the same slug; one that is held is not deleted.
+                held_changes.release_role(connection, environment_id, slug, now)
             self._announce(connection, "deleted", replace(gone, updated_at=now), cause)
             self._reissue(connection, gone, cause)
 
@@ -220,21 +219,12 @@ class Roles:
         """
 
         def work(connection: Connection) -> wire.RoleList:
-            _check_organization(connection, environment_id, organization_id)
+            check_organization(connection, environment_id, organization_id)
             evaluation_store.lock(connection, environment_id)
-            known = {role.slug: role for role in store.of(connection, environment_id, organization_id)}
-            if sorted(slugs) != sorted(known):
-                raise _wrong_order("Name every role once.")
-            wanted = [known[slug] for slug in slugs]
-            shared = [role for role in known.values() if role.organization_id is None]
-            if organization_id is None:
-                # Values stay where they are, so that organizations' own roles keep their places in between.
-                values = [role.priority for role in shared]
-                moved = {role.id: value for role, value in zip(wanted, values, strict=True)}
-            elif [role for role in wanted if role.organization_id is None] != shared:
-                raise _wrong_order("The environment's roles are ordered for all organizations at once.")
-            else:
-                moved = numbered(wanted)
+            known = store.of(connection, environment_id, organization_id)
+            moved = reordered(known, slugs, own=organization_id is not None)
+            by_slug = {role.slug: role for role in known}
+            wanted = [by_slug[slug] for slug in slugs]
             if any(role.priority != moved.get(role.id, role.priority) for role in wanted):
                 store.move(connection, environment_id, moved)
                 self._reissue(connection, wanted[0], cause, organization_id)
@@ -251,9 +241,9 @@ class Roles:
         changed: _Changed,
     ) -> wire.Role:
         def work(connection: Connection) -> wire.Role:
-            _check_organization(connection, environment_id, organization_id)
+            check_organization(connection, environment_id, organization_id)
             evaluation_store.lock(connection, environment_id)
-            before = _required(connection, environment_id, slug, organization_id)
+            before = required_role(connection, environment_id, slug, organization_id)
             after = changed(before)
             if after == before:
                 return shown(before)
@@ -291,54 +281,8 @@ class Roles:
         reissue(self._kernel, connection, environment_id, cause, concerned)
 
 
-def _check_organization(
-    connection: Connection, environment_id: str, organization_id: str | None, *, hold: bool = False
-) -> None:
-    """Raise `NotFound` for an organization that is not there; `hold` keeps it from being deleted."""
-    if organization_id is None:
-        return
-    known = is_id(Prefix.ORGANIZATION, organization_id)
-    if known and hold:
-        known = directory_store.hold_organization(connection, environment_id, organization_id)
-    elif known:
-        known = organization_store.get(connection, environment_id, organization_id) is not None
-    if not known:
-        raise NotFound("Organization", organization_id)
-
-
-def _required(connection: Connection, environment_id: str, slug: str, organization_id: str | None) -> Role:
-    found = store.get(connection, environment_id, slug, organization_id) if "\0" not in slug else None
-    if found is None:
-        raise NotFound(_KIND, slug)
-    return found
-
-
-def _refuse_if_used(connection: Connection, role: Role) -> None:
-    environment_id, slug = role.environment_id, role.slug
-    if role.organization_id is None:
-        used = role_rules.in_force(connection, environment_id)
-        if any(body["default_role"] == slug for body in used.values()):
-            raise Conflict("The role is the default role of a directory.", code="role_is_default")
-        return
-    directories = store.directories_of(connection, environment_id, role.organization_id)
-    used = role_rules.in_force(connection, environment_id, directories)
-    if any(slug in roles_named(body) for body in used.values()):
-        raise Conflict("Role rules of a directory name the role.", code="role_has_group_role_mappings")
-    if store.is_held(connection, environment_id, directories, slug):
-        raise Conflict("Somebody holds the role.", code="role_has_assignments")
-
-
-def roles_named(body: Mapping[str, Any]) -> set[str]:
-    """Return the slugs that the rules of a directory name, the default role and floors included."""
-    return {body["default_role"], *(one["role"] for one in (*body["rules"], *body["floors"]))}
-
-
 def _taken(role: Role) -> Conflict:
     return Conflict(
         f"There is a role with the slug '{role.slug}' already.",
         code="role_slug_conflict" if role.organization_id is None else "organization_role_slug_conflict",
     )
-
-
-def _wrong_order(message: str) -> ValidationFailed:
-    return ValidationFailed([FieldError("slugs", "slugs_invalid")], message)

@@ -113,6 +113,25 @@ def directories(
     return [directory_of(row) for row in connection.execute(statement, given)]
 
 
+def directories_after(
+    connection: Connection, environment_id: str, organization_id: str | None, after: str, limit: int
+) -> list[Directory]:
+    """Return live directories that have had role rules, in id order, those beyond one; nothing is locked.
+
+    Of an environment, or of one of its organizations.
+    """
+    c = t.directories.c
+    ruled = select(_rules.directory_id).where(
+        _rules.environment_id == c.environment_id, _rules.directory_id == c.id
+    )
+    statement = select(t.directories).where(
+        c.environment_id == environment_id, c.deleted_at.is_(None), c.id > after, ruled.exists()
+    )
+    if organization_id is not None:
+        statement = statement.where(c.organization_id == organization_id)
+    return [directory_of(row) for row in connection.execute(statement.order_by(c.id).limit(limit))]
+
+
 def keep(connection: Connection, environment_id: str, evaluation_id: str, text: str, now: datetime) -> None:
     """Store a snapshot unless it is there already."""
     kind = postgresql if connection.dialect.name == "postgresql" else sqlite

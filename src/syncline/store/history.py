@@ -85,7 +85,12 @@ def is_told(connection: Connection, environment_id: str, about: About) -> bool:
 def rule_causes(connection: Connection, environment_id: str, causes: Collection[str]) -> dict[str, str]:
     """Return which of some causes changed role rules or an attribute map, each with which of the two."""
     found: dict[str, str] = {}
-    for kind, table in (("attribute_map", t.attribute_maps), ("role_rules", t.role_rules)):
+    changing = (
+        ("attribute_map", t.definition_versions),
+        ("attribute_map", t.attribute_maps),
+        ("role_rules", t.role_rules),
+    )
+    for kind, table in changing:
         rows = connection.execute(
             select(table.c.cause).where(
                 table.c.environment_id == environment_id, among(table.c.cause, "causes")

@@ -1,5 +1,5 @@
-"""What is kept beside the log because no event tells it: memberships that ended with their group, and what
-people were like who changed as they left.
+"""What is kept beside the log because no event tells it: memberships that ended with their group, what people
+were like who changed as they left, and since when people and groups have been in a group without a break.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select
 from syncline.core.departures import PastPerson
 from syncline.core.model import Scope
 from syncline.store import tables as t
+from syncline.store.nested_groups import groups_around
 from syncline.store.point_in_time import Cut
 from syncline.store.prepared import Prepared, insert_columns
 from syncline.store.types import among
@@ -97,6 +98,33 @@ def last_ends(
         _asked(directory_ids, user_ids),
     )
     return {row.user_id: row.ended_at for row in rows}
+
+
+def direct_since(connection: Connection, scope: Scope, user_id: str, at: datetime) -> set[str]:
+    """Return the groups (SCIM ids) that somebody has been a direct member of since before a moment."""
+    c = t.memberships.c
+    rows = connection.execute(
+        select(c.group_id).where(
+            c.directory_id == scope.directory_id, c.user_id == user_id, c.created_at <= at
+        )
+    )
+    return set(rows.scalars())
+
+
+def nested_since(connection: Connection, scope: Scope, user_id: str, at: datetime) -> dict[str, set[str]]:
+    """Return groups that somebody is in and that others have contained since before a moment, with those."""
+    c = t.group_edges.c
+    rows = connection.execute(
+        select(c.child_id, c.group_id).where(
+            c.directory_id == scope.directory_id,
+            c.child_id.in_(groups_around(scope, user_id)),
+            c.created_at <= at,
+        )
+    )
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.child_id, set()).add(row.group_id)
+    return found
 
 
 def _theirs(c: Any, where: Cut) -> list[ColumnElement[bool]]:

@@ -524,6 +524,24 @@ attribute_definitions = Table(
     Index(None, "environment_id", "key", unique=True),
 )
 
+# The attributes that an environment defines: the whole set after every change of it.
+definition_versions = Table(
+    "definition_versions",
+    metadata,
+    Column("environment_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("definitions", Text, nullable=False),
+    # The keys that it has more, other and less than the version before.
+    Column("change", Text, nullable=False),
+    # The version that it repeats.
+    Column("restored", Integer),
+    # Null for the set that was there when versions began.
+    Column("cause", Text),
+    Column("actor", Text),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("environment_id", "version"),
+)
+
 # What one directory maps differently: every version of it, of which the newest is in force.
 attribute_maps = Table(
     "attribute_maps",

@@ -23,6 +23,12 @@ OWN_SOURCES = note(
     "Lists of sources by attribute key; what is left out has none of its own.", {"email": [_WORK, "$email"]}
 )
 
+LEFT_OUT = note(
+    "Attributes for which there are sources though the environment does not define them: they mean nothing "
+    "until it does.",
+    ["shoe_size"],
+)
+
 
 class AttributeMapInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A directory's own sources, whole."""
@@ -77,6 +83,7 @@ class AttributeMapBody(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[int, note("The version of the directory's own sources; 0 if it never had any.", 3)]
     masked: Annotated[bool, MASKED]
     attributes: Annotated[list[MappedAttributeBody], note("Every attribute, the standard ones first.")]
+    left_out: Annotated[list[str], LEFT_OUT]
 
 
 class AttributeGapBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +173,7 @@ def _map(found: DirectoryMap, *, masked: bool = True) -> AttributeMapBody:
         version=found.version,
         masked=masked,
         attributes=[_mapped(one, masked=masked) for one in found.attributes],
+        left_out=list(found.left_out),
     )
 
 
@@ -311,7 +319,10 @@ ROUTES = (
         "Restore a version of a directory's own sources",
         AttributeMapBody,
         scope="admin",
-        about="The old sources become a new version.",
+        about=(
+            "The old sources become a new version. Those of attributes that are gone come along; `left_out` "
+            "names these."
+        ),
     ),
     Route(
         "GET",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,12 +13,14 @@ from syncline.core.errors import FieldError, ValidationFailed
 from syncline.core.json import Json
 from syncline.services.attribute_previews import Difference, Preview
 from syncline.services.observed_attributes import Observed
-from syncline.web.api.attribute_maps import OWN_SOURCES, share
+from syncline.web.api.attribute_maps import LEFT_OUT, OWN_SOURCES, share
 from syncline.web.api.attributes import SOURCE, AttributeCreation, given
 from syncline.web.api.described import note
-from syncline.web.api.role_previews import PERSON, RolePerson, role_person
+from syncline.web.api.role_previews import PERSON, PersonInput, RolePerson, role_person
 from syncline.web.api.routing import Answer, Call, Route
 from syncline.web.api.samples import MASKED, SAMPLES, UNMASKED, is_masked
+
+EVENTS = note("How many events would follow, by type.", {"dsync.user.updated": 1190})
 
 
 class AttributePreviewInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,9 +75,8 @@ class AttributeMapPreview(msgspec.Struct, frozen=True, kw_only=True):
     losing: Annotated[AttributeLosses, note("People who would lose a value.")]
     roles_changed: Annotated[int, note("People who would have other roles because of it.", 0)]
     person: Annotated[RolePerson | None, note("The person that was named in the call; null if nobody was.")]
-    events: Annotated[
-        dict[str, int], note("How many events would follow, by type.", {"dsync.user.updated": 1190})
-    ]
+    left_out: Annotated[list[str], LEFT_OUT]
+    events: Annotated[dict[str, int], EVENTS]
 
 
 class ObservedAttribute(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,10 +105,22 @@ class ObservedAttributesBody(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Annotated[list[ObservedAttribute], note("The paths, those that most people have first.")]
 
 
-def _difference(found: Difference) -> AttributeDifference:
-    return AttributeDifference(
-        directory_user_id=found.directory_user_id, key=found.key, before=found.before, after=found.after
-    )
+def counts(found: Preview) -> list[AttributeCounts]:
+    """Return what a preview says of each attribute, by key."""
+    return [
+        AttributeCounts(key=key, changed=one.changed, filled=one.filled, emptied=one.emptied)
+        for key, one in sorted(found.attributes.items())
+    ]
+
+
+def differences(found: Iterable[Difference]) -> list[AttributeDifference]:
+    """Return examples of a preview."""
+    return [
+        AttributeDifference(
+            directory_user_id=one.directory_user_id, key=one.key, before=one.before, after=one.after
+        )
+        for one in found
+    ]
 
 
 def _preview(directory_id: str, found: Preview) -> AttributeMapPreview:
@@ -114,14 +128,12 @@ def _preview(directory_id: str, found: Preview) -> AttributeMapPreview:
         directory_id=directory_id,
         total=found.total,
         changed=found.changed,
-        attributes=[
-            AttributeCounts(key=key, changed=one.changed, filled=one.filled, emptied=one.emptied)
-            for key, one in sorted(found.attributes.items())
-        ],
-        examples=[_difference(one) for one in found.examples],
-        losing=AttributeLosses(people=found.losing, examples=[_difference(one) for one in found.lost]),
+        attributes=counts(found),
+        examples=differences(found.examples),
+        losing=AttributeLosses(people=found.losing, examples=differences(found.lost)),
         roles_changed=found.roles,
         person=role_person(found.person),
+        left_out=list(found.left_out),
         events={"dsync.user.updated": found.changed},
     )
 
@@ -161,6 +173,14 @@ async def _try(call: Call) -> Answer:
     return Answer(200, _preview(call.path["id"], found))
 
 
+async def _try_version(call: Call) -> Answer:
+    body = call.read(PersonInput)
+    found = await call.services.attribute_previews.preview_version(
+        call.environment_id, call.path["id"], call.path["version"], body.person
+    )
+    return Answer(200, _preview(call.path["id"], found))
+
+
 def _definition(key: str, value: Json) -> AttributeInput | None:
     if value is None:
         return None
@@ -189,6 +209,19 @@ ROUTES = (
         takes=AttributePreviewInput,
         scope="admin",
         about="Evaluates everybody as the change would, and changes nothing.",
+    ),
+    Route(
+        "POST",
+        "/directories/{id}/attribute_map/versions/{version}/preview",
+        _try_version,
+        "Try a version of a directory's own sources out",
+        AttributeMapPreview,
+        takes=PersonInput,
+        scope="admin",
+        about=(
+            "Evaluates everybody as restoring the version would, and changes nothing. Sources of attributes "
+            "that are gone count for nothing; `left_out` names these."
+        ),
     ),
     Route(
         "GET",

@@ -144,7 +144,8 @@ def given(body: AttributeCreation | AttributeChanges) -> AttributeInput:
     )
 
 
-def _shown(found: Definition) -> AttributeBody:
+def attribute_body(found: Definition) -> AttributeBody:
+    """Return a definition as the API shows it."""
     attribute = found.attribute
     return AttributeBody(
         id=found.id,
@@ -174,17 +175,19 @@ def _settled(environment_id: str, found: Settings) -> EnvironmentBody:
 
 async def _list(call: Call) -> Answer:
     page = await call.services.attributes.list(call.environment_id, call.page())
-    return Answer(200, listed(page.map(_shown)))
+    return Answer(200, listed(page.map(attribute_body)))
 
 
 async def _create(call: Call) -> Answer:
     body = call.read(AttributeCreation)
     made = await call.services.attributes.create(call.environment_id, body.key, given(body), call.cause)
-    return Answer(201, _shown(made))
+    return Answer(201, attribute_body(made))
 
 
 async def _get(call: Call) -> Answer:
-    return Answer(200, _shown(await call.services.attributes.get(call.environment_id, call.path["id"])))
+    return Answer(
+        200, attribute_body(await call.services.attributes.get(call.environment_id, call.path["id"]))
+    )
 
 
 async def _update(call: Call) -> Answer:
@@ -192,7 +195,7 @@ async def _update(call: Call) -> Answer:
     changed = await call.services.attributes.update(
         call.environment_id, call.path["id"], given(body), call.cause
     )
-    return Answer(200, _shown(changed))
+    return Answer(200, attribute_body(changed))
 
 
 async def _delete(call: Call) -> Answer:
@@ -217,7 +220,7 @@ async def _update_environment(call: Call) -> Answer:
     return Answer(200, _settled(call.environment_id, changed))
 
 
-_APPLIED = (
+APPLIED = (
     "A job evaluates everybody in the background; each person who comes out differently gets a "
     "`dsync.user.updated`, and `GET /directories/{id}/reevaluation` tells how far it is."
 )
@@ -233,7 +236,7 @@ ROUTES = (
         201,
         takes=AttributeCreation,
         scope="admin",
-        about=_APPLIED,
+        about=APPLIED,
         refusals=((409, "attribute_key_taken"),),
     ),
     Route("GET", "/attributes/{id}", _get, "Get an attribute", AttributeBody),
@@ -245,7 +248,7 @@ ROUTES = (
         AttributeBody,
         takes=AttributeChanges,
         scope="admin",
-        about="Key and kind stay for ever. " + _APPLIED,
+        about="Key and kind stay for ever. " + APPLIED,
     ),
     Route(
         "DELETE",
@@ -254,7 +257,7 @@ ROUTES = (
         "Delete an attribute",
         status=204,
         scope="admin",
-        about="It is taken from everybody. " + _APPLIED,
+        about="It is taken from everybody. " + APPLIED,
     ),
     Route("GET", "/environment", _get_environment, "Get the environment", EnvironmentBody),
     Route(
@@ -265,6 +268,6 @@ ROUTES = (
         EnvironmentBody,
         takes=EnvironmentChanges,
         scope="admin",
-        about=_APPLIED,
+        about=APPLIED,
     ),
 )

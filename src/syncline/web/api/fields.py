@@ -66,14 +66,22 @@ OF: Mapping[str, Mapping[str, str]] = {
     },
     "DirectoryMembership": {
         "group": "The group.",
-        "direct": "Whether the provider named the person as a member of this very group; null as of a time.",
+        "direct": (
+            "Whether the provider named the person as a member of this very group; null where that is not "
+            "known as of a time."
+        ),
         "shown": (
             "Whether lists and events speak of the membership: direct ones always, others where the "
             "directory's `membership` is `effective`."
         ),
         "path": (
             "The groups from one that the person is a direct member of to this one, each inside of the next: "
-            "a shortest way. Empty as of a time."
+            "a shortest way. As of a time a way that was there then and has been ever since, with the names "
+            "of then; empty if there is none."
+        ),
+        "path_known": (
+            "Whether `path` tells the way. False only as of a time, where a membership or a nesting on every "
+            "way has ended or begun anew since: what has ended is not kept."
         ),
     },
     "MembershipStep": {"name": "The displayName."},
@@ -231,6 +239,11 @@ OF: Mapping[str, Mapping[str, str]] = {
         "absent_roles": "The roles of the environment and the organization that they do not hold.",
         "memberships": "The groups that they are in, directly or through others.",
         "truncated_before": "The time before which retention has removed events; null if none is missing.",
+        "unsearched_before": (
+            "The time before which events were not looked at, where the person has more than 50,000 and not "
+            "everything was found: `announced` may then be null though the log holds the event. Null if the "
+            "search went as far as it had to."
+        ),
     },
     "HistoryChange": {
         "field": (

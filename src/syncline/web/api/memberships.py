@@ -26,7 +26,8 @@ ROUTES = (
         about=(
             "Every group that the person is in, directly or through other groups, whatever the directory "
             "shows. The list is sorted by the ids of the groups, which are its cursors. As of a time it "
-            "holds the memberships that the directory showed then, without what they followed from."
+            "holds the memberships that the directory showed then, with what they followed from where that "
+            "has been so ever since."
         ),
     ),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from syncline.core.role_conflicts import MAX_EXAMPLES
 from syncline.services.role_conflicts import MAX_RULES_SHOWN, MAX_SHOWN, FoundConflict, FoundConflicts
+from syncline.services.role_impact import RoleImpact, Warned
 from syncline.services.role_person import PersonOutcome
 from syncline.services.role_previews import Preview
 from syncline.web.api.described import note
@@ -21,8 +22,17 @@ PERSON = note(
 )
 
 
+_PERSON = note("The person that was named in the call; null if nobody was.")
+
+
 class RoleRulesPreviewInput(RoleRulesInput, frozen=True, forbid_unknown_fields=True):
     """The rules of a directory to try out, whole and in order."""
+
+    person: Annotated[str | None, PERSON] = None
+
+
+class PersonInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is looked at closely in a preview, if anybody."""
 
     person: Annotated[str | None, PERSON] = None
 
@@ -46,8 +56,9 @@ class RoleWarning(msgspec.Struct, frozen=True, kw_only=True):
         str,
         note(
             "`large_change`: more than a fifth of the people change; `role_without_holders`: nobody holds a "
-            "role any more; `floor_holds`: a floor would hold a part of the change; `person_loses_access`: "
-            "the person that was named loses a role.",
+            "role any more; `floor_holds`: a floor would hold a part of the change; `not_all_counted`: there "
+            "are more directories than were looked at; `person_loses_access`: the person that was named "
+            "loses a role.",
             "large_change",
         ),
     ]
@@ -131,8 +142,8 @@ class RoleConflicts(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-class RoleRulesPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules would do if they were put in force now."""
+class _RulesEffects(msgspec.Struct, frozen=True, kw_only=True):
+    """What other rules would do."""
 
     object: Literal["role_rules_preview"] = "role_rules_preview"
     directory_id: str
@@ -142,29 +153,30 @@ class RoleRulesPreview(msgspec.Struct, frozen=True, kw_only=True):
     roles: Annotated[list[RoleEffect], note("Every role, the most important first.")]
     warnings: Annotated[list[RoleWarning], note("What to look at.")]
     examples: Annotated[list[RoleExample], note("Up to 20 people whose roles would change.")]
+
+
+class RoleRulesPreview(_RulesEffects, frozen=True, kw_only=True):
+    """What rules would do if they were put in force now."""
+
     conflicts: Annotated[RoleConflicts, note("People whom several rules match.")]
-    person: Annotated[RolePerson | None, note("The person that was named in the call; null if nobody was.")]
+    person: Annotated[RolePerson | None, _PERSON]
 
 
-def _preview(directory_id: str, found: Preview) -> RoleRulesPreview:
-    return RoleRulesPreview(
+class RoleRulesDeletionPreview(_RulesEffects, frozen=True, kw_only=True):
+    """What it would do now to take the rules of a directory out of use."""
+
+    person: Annotated[RolePerson | None, _PERSON]
+
+
+def _effects(directory_id: str, found: Preview) -> _RulesEffects:
+    impact = found.impact
+    return _RulesEffects(
         directory_id=directory_id,
-        summary=found.summary,
-        total=found.total,
-        changed=found.changed,
-        roles=[
-            RoleEffect(
-                role=one.role,
-                name=one.name,
-                before=one.before,
-                after=one.after,
-                gain=one.gain,
-                lose=one.lose,
-                held=one.held,
-            )
-            for one in found.roles
-        ],
-        warnings=[RoleWarning(code=one.code, message=one.message, role=one.role) for one in found.warnings],
+        summary=impact.summary,
+        total=impact.total,
+        changed=impact.changed,
+        roles=[role_effect(one) for one in impact.roles],
+        warnings=[role_warning(one) for one in found.warnings],
         examples=[
             RoleExample(
                 directory_user_id=one.directory_user_id,
@@ -172,11 +184,32 @@ def _preview(directory_id: str, found: Preview) -> RoleRulesPreview:
                 before=list(one.before),
                 after=list(one.after),
             )
-            for one in found.examples
+            for one in impact.examples
         ],
-        conflicts=_conflicts(found.conflicts),
-        person=role_person(found.person),
     )
+
+
+def fields_of(body: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a part of an answer, which the whole takes as they are."""
+    return {name: getattr(body, name) for name in body.__struct_fields__}
+
+
+def role_effect(found: RoleImpact) -> RoleEffect:
+    """Return what happens to a role as the API shows it."""
+    return RoleEffect(
+        role=found.role,
+        name=found.name,
+        before=found.before,
+        after=found.after,
+        gain=found.gain,
+        lose=found.lose,
+        held=found.held,
+    )
+
+
+def role_warning(found: Warned) -> RoleWarning:
+    """Return a warning as the API shows it."""
+    return RoleWarning(code=found.code, message=found.message, role=found.role)
 
 
 def role_person(found: PersonOutcome | None) -> RolePerson | None:
@@ -224,7 +257,21 @@ async def _try_out(call: Call) -> Answer:
     given = call.read(RoleRulesPreviewInput)
     rules = await rules_from(call, given)
     found = await call.services.role_previews.of(call.environment_id, directory_id, rules, given.person)
-    return Answer(200, _preview(directory_id, found))
+    return Answer(
+        200,
+        RoleRulesPreview(
+            **fields_of(_effects(directory_id, found)),
+            conflicts=_conflicts(found.conflicts),
+            person=role_person(found.person),
+        ),
+    )
+
+
+async def _try_out_none(call: Call) -> Answer:
+    directory_id, given = call.path["id"], call.read(PersonInput)
+    found = await call.services.role_previews.of_none(call.environment_id, directory_id, given.person)
+    effects = fields_of(_effects(directory_id, found))
+    return Answer(200, RoleRulesDeletionPreview(**effects, person=role_person(found.person)))
 
 
 ROUTES = (
@@ -241,5 +288,15 @@ ROUTES = (
             "person that may be named. Nothing changes."
         ),
         refusals=REFUSALS,
+    ),
+    Route(
+        "POST",
+        f"{RULES_PATH}/deletion/preview",
+        _try_out_none,
+        "Try out to take the role rules of a directory out of use",
+        RoleRulesDeletionPreview,
+        takes=PersonInput,
+        scope="admin",
+        about="Tells who would lose which role. Nothing changes.",
     ),
 )
