@@ -20,7 +20,7 @@ from tests.fuzz.targets import Target
 from tests.fuzz.watch import LONGEST, Finding, Watch, seconds_of
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_STARTING_SECONDS = 60
+_STARTING_SECONDS = 180.0
 _LINE = re.compile(r"#(\d+)\s+(INITED|DONE|NEW|pulse|REDUCE|RELOAD)\s+cov: (\d+)")
 _ARTIFACTS = ("crash-*", "timeout-*", "oom-*", "leak-*")
 # What libFuzzer ends with when somebody else ends it, and what ends without a word.

@@ -63,7 +63,7 @@ def test_the_command_fuzzes_and_reports(tmp_path: Path) -> None:
         cwd=_PROJECT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -216,6 +216,9 @@ class Sources:
 
     def _has_room_for(self, window: Window, entry: Entry) -> bool:
         """Tell whether an event may be parked, and at the end what it and others have overtaken."""
+        if window.is_overtaken(entry):
+            # It is one of those others: whether it is sent or stays, it may have to be parked.
+            return self._has_room()
         windows = (self.log,) if self.replay is None else (self.log, self.replay)
         others = sum(each.overtaken(entry.position if each is window else 0) for each in windows)
         return len(self.lanes) + self._from_windows + others < self._limit

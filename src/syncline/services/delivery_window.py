@@ -92,6 +92,10 @@ class Window:
             self._furthest = max(self._furthest, entry.position)
             self._untaken[entry.slot].remove(entry)
 
+    def is_overtaken(self, entry: Entry) -> bool:
+        """Tell whether an event behind this one was taken already."""
+        return entry.position < self._furthest
+
     def overtaken(self, position: int = 0) -> int:
         """Return how many events nobody has taken before this position, or before one that somebody has."""
         if not self.has_untaken:
