@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, cast, literal, select, union_all
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import GenericFunction
 
 from syncline.core.model import Scope
 from syncline.core.scim.resource import MemberIds, MemberView
 from syncline.store import tables as t
+from syncline.store.aggregates import joined_ids
 from syncline.store.prepared import Prepared
 from syncline.store.types import among
 
@@ -23,23 +20,6 @@ _users, _groups, _members, _edges = (
     t.group_edges.c,
 )
 _directory = bindparam("directory", type_=Text())
-
-
-class _joined_ids(GenericFunction[str]):
-    """The ids of a group's members in one text, separated by commas."""
-
-    type = Text()
-    inherit_cache = True
-
-
-@compiles(_joined_ids, "postgresql")
-def _string_agg(element: _joined_ids, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"string_agg({compiler.process(element.clauses, **kw)}, ',')"
-
-
-@compiles(_joined_ids, "sqlite")
-def _group_concat(element: _joined_ids, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"group_concat({compiler.process(element.clauses, **kw)})"
 
 
 _people = Prepared(
@@ -63,10 +43,10 @@ _nested = Prepared(
 
 
 _ids_by_kind = (
-    select(literal("User").label("kind"), _members.group_id, _joined_ids(_members.user_id).label("ids"))
+    select(literal("User").label("kind"), _members.group_id, joined_ids(_members.user_id).label("ids"))
     .where(_members.directory_id == _directory, among(_members.group_id, "groups"))
     .group_by(_members.group_id),
-    select(literal("Group"), _edges.group_id, _joined_ids(_edges.child_id))
+    select(literal("Group"), _edges.group_id, joined_ids(_edges.child_id))
     .where(_edges.directory_id == _directory, among(_edges.group_id, "groups"))
     .group_by(_edges.group_id),
 )

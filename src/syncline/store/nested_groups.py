@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, Text, bindparam, select, update
 
 from syncline.core.model import Directory, GroupRecord, Scope, UserRecord
 from syncline.store import tables as t
+from syncline.store.aggregates import joined_ids
 from syncline.store.prepared import Prepared
 from syncline.store.rows import group_of, user_of
 from syncline.store.types import Instant, among
@@ -84,12 +85,14 @@ effective_groups_of = _held()
 _all_edges = Prepared(select(_edges.child_id, _edges.group_id).where(_edges.directory_id == _directory))
 # Without bounds SQLite reads every membership of the directory.
 _direct = Prepared(
-    select(_members.user_id, _members.group_id).where(
+    select(_members.user_id, joined_ids(_members.group_id).label("group_ids"))
+    .where(
         _members.directory_id == _directory,
         _members.user_id >= bindparam("first", type_=Text()),
         _members.user_id <= bindparam("last", type_=Text()),
         among(_members.user_id, "users"),
     )
+    .group_by(_members.user_id)
 )
 _nested_people = (
     select(_members.user_id)
@@ -141,8 +144,8 @@ def direct_groups(connection: Connection, scope: Scope, user_ids: Collection[str
     if not found:
         return found
     asked = {"directory": scope.directory_id, "users": list(found), "first": min(found), "last": max(found)}
-    for user, group in _direct.all(connection, asked):
-        found[user].add(group)
+    for user, groups in _direct.all(connection, asked):
+        found[user] = set(groups.split(","))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -25,6 +26,7 @@ from syncline.core.json import Json
 from syncline.core.model import Cause, Directory, DirectoryId, EnvironmentId, Scope, UserRecord
 from syncline.core.text import index_key
 from syncline.store import tables as t
+from syncline.store.aggregates import json_object_of
 from syncline.store.jsontext import dump, load
 from syncline.store.leases import take, waiting
 from syncline.store.prepared import Prepared
@@ -33,6 +35,7 @@ from syncline.store.types import Array, Instant, among, to_ms
 from syncline.store.working_rows import raise_revision
 
 _c, _users, _groups = t.reevaluations.c, t.directory_users.c, t.directory_groups.c
+_decode_names = msgspec.json.Decoder(dict[str, str]).decode
 RUNNING, COMPLETE = "running", "complete"
 
 
@@ -149,7 +152,8 @@ def named_people(connection: Connection, scope: Scope, ids: Collection[str]) -> 
 def names_of(connection: Connection, scope: Scope, group_ids: Collection[str]) -> dict[str, str]:
     """Return the names of live groups."""
     asked = {"directory": scope.directory_id, "groups": sorted(group_ids)}
-    return {row.id: row.label for row in _names.all(connection, asked)} if group_ids else {}
+    found = _names.one_or_none(connection, asked) if group_ids else None
+    return {} if found is None or found.names is None else _decode_names(found.names)
 
 
 def write_people(connection: Connection, scope: Scope, records: Sequence[UserRecord]) -> None:
@@ -220,7 +224,7 @@ _people_named = Prepared(
     ).order_by(_users.id)
 )
 _names = Prepared(
-    select(_groups.id, _groups.label).where(
+    select(json_object_of(_groups.id, _groups.label).label("names")).where(
         _groups.directory_id == _directory, among(_groups.id, "groups"), _groups.deleted_at.is_(None)
     )
 )
