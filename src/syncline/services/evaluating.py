@@ -96,7 +96,7 @@ class Evaluated:
         rows.most_holders = keeper.highest + losses + 1
         kept = []
         for outcome in self._outcomes:
-            after = _kept(connection, rows, keeper, outcome.before, outcome.after, changes)
+            after = _by_floors(connection, rows, keeper, outcome.before, outcome.after, changes)
             if after is not outcome.after:
                 before = outcome.before
                 after = before.evaluated(after.mapped, after.roles)
@@ -179,7 +179,7 @@ def evaluated_people(
     ]
 
 
-def _kept(
+def _by_floors(
     connection: Connection,
     rows: WorkingSet,
     keeper: Floors,

@@ -131,12 +131,11 @@ class Reevaluations:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
             raise
-        if following is not None:
-            return step, await following
+        found = await following if following is not None else None
         # Where others write all the time nothing that is evaluated ahead would hold.
         if step.is_last or (before is not None and step.found != before.left):
             return step, None
-        return step, await database.read(lambda connection: self._look_ahead(connection, scope))
+        return step, found or await database.read(lambda connection: self._look_ahead(connection, scope))
 
     def _look_ahead(self, connection: Connection, scope: Scope, cursor: str | None = None) -> _Ahead | None:
         """Evaluate the people beyond one, or beyond those whom the job has passed."""

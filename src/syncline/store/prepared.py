@@ -173,7 +173,9 @@ class _Compiled:
         ) from error
 
 
-_TOGETHER = 50
+TOGETHER = 50
+"""So many rows SQLite is given in one statement."""
+
 _VALUES = re.compile(r"(INSERT (?:OR IGNORE )?INTO .* VALUES )(\(\?(?:, \?)*\))(.*)", re.DOTALL)
 
 
@@ -191,23 +193,23 @@ class _SqliteStatement(_Compiled):
         return int(self._cursor(connection, "execute", values).rowcount)
 
     def run_many(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        together = self._together if len(rows) >= _TOGETHER else None
-        rest = len(rows) if together is None else len(rows) % _TOGETHER
+        together = self._together if len(rows) >= TOGETHER else None
+        rest = len(rows) if together is None else len(rows) % TOGETHER
         if together is not None:
-            for begin in range(0, len(rows) - rest, _TOGETHER):
-                values = [value for row in rows[begin : begin + _TOGETHER] for value in row]
+            for begin in range(0, len(rows) - rest, TOGETHER):
+                values = [value for row in rows[begin : begin + TOGETHER] for value in row]
                 self._cursor(connection, "execute", values, together)
         if rest:
             self._cursor(connection, "executemany", rows[-rest:])
 
     @cached_property
     def _together(self) -> str | None:
-        """The statement for `_TOGETHER` rows at once, None if it is not an INSERT of values."""
+        """The statement for `TOGETHER` rows at once, None if it is not an INSERT of values."""
         parts = _VALUES.fullmatch(self.text)
         if parts is None:
             return None
         before, values, after = parts.groups()
-        return f"{before}{', '.join([values] * _TOGETHER)}{after}"
+        return f"{before}{', '.join([values] * TOGETHER)}{after}"
 
     def _cursor(self, connection: Connection, method: str, arguments: Any, text: str | None = None) -> Any:
         cursor = connection.connection.cursor()

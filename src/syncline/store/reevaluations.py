@@ -29,7 +29,7 @@ from syncline.store import tables as t
 from syncline.store.aggregates import json_object_of
 from syncline.store.jsontext import dump, load
 from syncline.store.leases import take, waiting
-from syncline.store.prepared import Prepared
+from syncline.store.prepared import TOGETHER, Prepared
 from syncline.store.rows import USER_COLUMNS, directory_of, evaluated_columns, shown_email, user_of
 from syncline.store.types import Array, Instant, among, to_ms
 from syncline.store.working_rows import raise_revision
@@ -176,9 +176,9 @@ def write_people(connection: Connection, scope: Scope, records: Sequence[UserRec
         arrays = {f"all_{name}": [row[name] for row in rows] for name in _WRITTEN}
         _write_at_once.run(connection, {"directory": scope.directory_id, **arrays})
         return
-    rest = len(rows) % _TOGETHER
-    for begin in range(0, len(rows) - rest, _TOGETHER):
-        some = enumerate(rows[begin : begin + _TOGETHER])
+    rest = len(rows) % TOGETHER
+    for begin in range(0, len(rows) - rest, TOGETHER):
+        some = enumerate(rows[begin : begin + TOGETHER])
         given = {f"{name}_{number}": row[name] for number, row in some for name in _WRITTEN}
         _write_together.run(connection, {"directory": scope.directory_id, **given})
     if rest:
@@ -255,8 +255,7 @@ _write_at_once = Prepared(
     )
 )
 # On SQLite one statement for some rows, for the reason that `prepared.py` gives.
-_TOGETHER = 50
-_rows = (", ".join(f":{name}_{number}" for name in _WRITTEN) for number in range(_TOGETHER))
+_rows = (", ".join(f":{name}_{number}" for name in _WRITTEN) for number in range(TOGETHER))
 _write_together = Prepared(
     text(
         "UPDATE directory_users SET mapped = n.column2, roles = n.column3, email_key = n.column4,"

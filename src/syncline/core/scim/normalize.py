@@ -31,7 +31,7 @@ Document = dict[str, Json]
 # More ids than this are no ids in a body of ten megabytes.
 MAX_MEMBERS = 400_000
 
-_NEVER_TAKEN = frozenset({"id", "meta", "groups", "schemas", "password"})
+_NEVER_TAKEN = frozenset({"id", "meta", "groups", "schemas"})
 # The characters of an attribute's name (RFC 7644 §3.4.2.2, nameChar) would make it another attribute.
 _PASSWORD = re.compile(r"password(?![\w$-])", re.ASCII | re.IGNORECASE)
 _TENANT_NAMES = frozenset(

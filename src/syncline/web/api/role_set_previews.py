@@ -41,16 +41,9 @@ class OrganizationRoleOrderPreviewInput(OrganizationRoleOrderInput, frozen=True,
     person: Annotated[str | None, PERSON] = None
 
 
-class RoleSetEffect(msgspec.Struct, frozen=True, kw_only=True):
+class RoleSetEffect(RoleEffect, frozen=True, kw_only=True):
     """What happens to one role in all directories that were counted."""
 
-    role: Annotated[str, note("The slug of the role.", "admin")]
-    name: Annotated[str, note("Its name.", "Admin")]
-    before: Annotated[int, note("How many people hold it now.", 12)]
-    after: Annotated[int, note("How many would, floors aside.", 0)]
-    gain: Annotated[int, note("How many would get it.", 0)]
-    lose: Annotated[int, note("How many would lose it, floors aside.", 12)]
-    held: Annotated[int, note("How many of these a floor would keep from losing it.", 0)]
     emptied: Annotated[int, note("In how many directories nobody would hold it any more.", 2)]
 
 
